@@ -1,0 +1,112 @@
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
+import {
+  type FleetSettings,
+  type InferencePlatformProps,
+  InferencePlatform,
+  type InferencePolicy,
+  PlatformKey,
+  PlatformNetwork,
+} from '../lib';
+
+/** How much is built: `prod` survives the loss of a zone and is not deleted by accident, `dev` is small and goes. */
+export type Profile = 'dev' | 'prod';
+
+export const PROFILES: readonly Profile[] = ['dev', 'prod'];
+
+interface ProfileSettings {
+  readonly natGateways: number;
+  readonly minCapacity: number;
+  readonly platform: Partial<InferencePlatformProps>;
+}
+
+const SETTINGS: Record<Profile, ProfileSettings> = {
+  dev: {
+    natGateways: 1,
+    minCapacity: 1,
+    platform: {
+      cacheNodeType: 'cache.t4g.small',
+      cacheNodes: 2,
+      logRetention: logs.RetentionDays.ONE_WEEK,
+      removalPolicy: RemovalPolicy.DESTROY,
+    },
+  },
+  prod: {
+    natGateways: 3,
+    minCapacity: 3,
+    platform: {
+      cacheNodeType: 'cache.m7g.large',
+      cacheNodes: 3,
+      logRetention: logs.RetentionDays.ONE_YEAR,
+      removalPolicy: RemovalPolicy.RETAIN,
+    },
+  },
+};
+
+/** Properties of the reference stack. */
+export interface ReferenceStackProps extends StackProps {
+  readonly policy: InferencePolicy;
+  readonly profile: Profile;
+}
+
+/** The reference platform: the default policy with open models on GPUs of 24 GB, over three zones. */
+export class ReferenceStack extends Stack {
+  public readonly platform: InferencePlatform;
+
+  constructor(scope: Construct, id: string, props: ReferenceStackProps) {
+    super(scope, id, props);
+    const settings = SETTINGS[props.profile];
+    const { removalPolicy } = settings.platform;
+    const encryptionKey = new PlatformKey(this, 'Key', { removalPolicy });
+    const { vpc } = new PlatformNetwork(this, 'Network', {
+      zones: 3,
+      natGateways: settings.natGateways,
+      encryptionKey,
+      removalPolicy,
+    });
+    this.platform = new InferencePlatform(this, 'Platform', {
+      policy: props.policy,
+      fleets: fleets(settings.minCapacity),
+      vpc,
+      encryptionKey,
+      ...settings.platform,
+    });
+    this.addOutputs(props.policy);
+  }
+
+  private addOutputs(policy: InferencePolicy): void {
+    const { api, ratePlans, alarmTopic, dashboard } = this.platform;
+    new CfnOutput(this, 'BaseUrl', { value: api.baseUrl, description: 'Base URL for any OpenAI client' });
+    for (const { name } of policy.tenants) {
+      new CfnOutput(this, `ReadKeyOf-${name}`.replaceAll('-', ''), {
+        value: ratePlans.readKeyCommand(name),
+        description: `Prints the API key of tenant ${name}`,
+      });
+    }
+    new CfnOutput(this, 'AlarmTopicArn', { value: alarmTopic.topicArn, description: 'Subscribe to hear of alarms' });
+    new CfnOutput(this, 'DashboardUrl', {
+      value: `https://console.aws.amazon.com/cloudwatch/home?region=${this.region}#dashboards:name=${dashboard.dashboard.dashboardName}`,
+      description: 'What the platform does',
+    });
+  }
+}
+
+/** The models behind the default policy: open weights, no licence to accept, 24 GB of GPU memory each. */
+function fleets(minCapacity: number): Record<string, FleetSettings> {
+  const { G6, G5 } = ec2.InstanceClass;
+  const xlarge = [G6, G5].map((family) => ec2.InstanceType.of(family, ec2.InstanceSize.XLARGE));
+  const fleet = (model: string, ...args: string[]): FleetSettings => ({
+    modelServer: { model, args },
+    instanceTypes: xlarge,
+    minCapacity,
+    maxCapacity: 3 * minCapacity,
+    bootTime: Duration.minutes(15),
+  });
+  return {
+    'chat-gpu': fleet('Qwen/Qwen3-8B', '--max-model-len', '16384'),
+    'chat-backup-gpu': fleet('Qwen/Qwen3-1.7B', '--max-model-len', '16384'),
+    'embedding-gpu': fleet('BAAI/bge-m3', '--task', 'embed'),
+  };
+}

@@ -1,0 +1,2 @@
+export * from './gpu-fleet';
+export * from './model-server';

@@ -1,0 +1,2 @@
+export * from './inference-api';
+export * from './inference-function';

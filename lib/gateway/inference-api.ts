@@ -1,0 +1,240 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as apigateway from 'aws-cdk-lib/aws-apigateway';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { HandlerFunction } from '../handlers/handler-function';
+import { acknowledge } from '../security/acknowledge';
+import { ApiFirewall } from '../security/api-firewall';
+import { TenantDirectory } from '../security/tenant-directory';
+import { addErrorResponses } from './error-responses';
+import { InferenceFunction, type InferenceFunctionProps } from './inference-function';
+import { CHAT_COMPLETION, COMPLETION, EMBEDDING } from './request-models';
+
+/** Properties of an inference API. */
+export interface InferenceApiProps extends InferenceFunctionProps {
+  /**
+   * Who may call.
+   *
+   * @default - a new directory
+   */
+  readonly tenants?: TenantDirectory;
+
+  /**
+   * How long API Gateway remembers that a key is good, at most 1 hour. A revoked key works that much longer.
+   *
+   * @default Duration.minutes(5)
+   */
+  readonly keyCacheTtl?: Duration;
+
+  /**
+   * The firewall before the API.
+   *
+   * @default - a new one, with its defaults
+   */
+  readonly firewall?: ApiFirewall;
+
+  /**
+   * Whether to make the role by which API Gateway writes its logs, a setting of the account and region. Turn it off
+   * where something else in the account has set it.
+   *
+   * @default true
+   */
+  readonly cloudWatchRole?: boolean;
+}
+
+/**
+ * The one entry: a regional REST API that speaks the OpenAI protocol. It authenticates by Bearer key, holds each tenant to
+ * its usage plan, validates, and streams what the inference function answers.
+ *
+ * Usage plans come from `RatePlans`; a request whose tenant has none is refused.
+ */
+export class InferenceApi extends Construct {
+  /** The API. */
+  public readonly restApi: apigateway.RestApi;
+
+  /** Who may call. */
+  public readonly tenants: TenantDirectory;
+
+  /** The function that serves the requests. */
+  public readonly inference: InferenceFunction;
+
+  /** The function that checks keys. */
+  public readonly authorizer: HandlerFunction;
+
+  /** The firewall before the API. */
+  public readonly firewall: ApiFirewall;
+
+  /** The access log, one JSON line a request. */
+  public readonly accessLog: logs.LogGroup;
+
+  /** What an OpenAI client takes as its base URL. */
+  public readonly baseUrl: string;
+
+  constructor(scope: Construct, id: string, props: InferenceApiProps) {
+    super(scope, id);
+    const { encryptionKey, logRetention, removalPolicy } = props;
+    const keyCacheTtl = props.keyCacheTtl ?? Duration.minutes(5);
+    if (keyCacheTtl.toSeconds() > 3600) {
+      throw new Error(`keyCacheTtl must be at most 1 hour, got ${keyCacheTtl.toSeconds()} s`);
+    }
+
+    this.inference = new InferenceFunction(this, 'Inference', props);
+    this.tenants = props.tenants ?? new TenantDirectory(this, 'Tenants', { encryptionKey });
+    this.authorizer = new HandlerFunction(this, 'Authorizer', {
+      handler: 'authorizer',
+      description: 'Finds the tenant of an API key',
+      vpc: props.vpc,
+      environment: { TABLE_NAME: this.tenants.table.tableName },
+      encryptionKey,
+      logRetention,
+      removalPolicy,
+    });
+    this.tenants.table.grant(this.authorizer, 'dynamodb:GetItem');
+    this.tenants.table.encryptionKey?.grantDecrypt(this.authorizer);
+    this.authorizer.connections.allowToAnyIpv4(ec2.Port.tcp(443), 'DynamoDB, by the gateway endpoint of the network');
+
+    this.accessLog = new logs.LogGroup(this, 'AccessLog', {
+      encryptionKey,
+      retention: logRetention ?? logs.RetentionDays.THREE_MONTHS,
+      removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+    this.restApi = this.addApi(props.cloudWatchRole ?? true);
+    addErrorResponses(this.restApi);
+    this.addRoutes(keyCacheTtl);
+    this.baseUrl = this.restApi.urlForPath('/v1');
+
+    this.firewall = props.firewall ?? new ApiFirewall(this, 'Firewall', { encryptionKey, logRetention, removalPolicy });
+    this.firewall.protect('ApiStage', this.restApi.deploymentStage.stageArn);
+  }
+
+  /** Answers with a 5xx status. */
+  public metricServerErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.restApi.metricServerError(props);
+  }
+
+  /** Answers with a 4xx status. */
+  public metricClientErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.restApi.metricClientError(props);
+  }
+
+  /** Milliseconds from the first byte of a request to the last byte of its answer. */
+  public metricLatency(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.restApi.metricLatency(props);
+  }
+
+  /** Number of requests. */
+  public metricCount(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.restApi.metricCount(props);
+  }
+
+  private addApi(cloudWatchRole: boolean): apigateway.RestApi {
+    const api = new apigateway.RestApi(this, 'Api', {
+      description: 'OpenAI-compatible entry of the inference platform',
+      endpointTypes: [apigateway.EndpointType.REGIONAL],
+      apiKeySourceType: apigateway.ApiKeySourceType.AUTHORIZER,
+      cloudWatchRole,
+      cloudWatchRoleRemovalPolicy: cloudWatchRole ? RemovalPolicy.RETAIN : undefined,
+      deployOptions: {
+        stageName: 'prod',
+        tracingEnabled: true,
+        metricsEnabled: true,
+        loggingLevel: apigateway.MethodLoggingLevel.ERROR,
+        dataTraceEnabled: false,
+        accessLogDestination: new apigateway.LogGroupLogDestination(this.accessLog),
+        accessLogFormat: ACCESS_LOG_FORMAT,
+      },
+    });
+    const resource = api.node.defaultChild as apigateway.CfnRestApi;
+    resource.securityPolicy = apigateway.SecurityPolicy.TLS13_1_3_2025_09;
+    resource.endpointAccessMode = apigateway.EndpointAccessMode.STRICT;
+    if (cloudWatchRole) {
+      acknowledge(api.node.findChild('CloudWatchRole'), {
+        'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
+          'API Gateway accepts this managed policy for the account-wide log role; it writes logs and nothing else.',
+      });
+    }
+    return api;
+  }
+
+  private addRoutes(keyCacheTtl: Duration): void {
+    const authorizer = new apigateway.TokenAuthorizer(this, 'KeyAuthorizer', {
+      handler: this.authorizer.function,
+      identitySource: 'method.request.header.Authorization',
+      resultsCacheTtl: keyCacheTtl,
+    });
+    const integration = new apigateway.LambdaIntegration(this.inference.handler.function, {
+      responseTransferMode: apigateway.ResponseTransferMode.STREAM,
+      timeout: Duration.seconds(900),
+    });
+    const validator = this.restApi.addRequestValidator('Body', {
+      validateRequestBody: true,
+      validateRequestParameters: true,
+    });
+    const options: apigateway.MethodOptions = {
+      authorizer,
+      authorizationType: apigateway.AuthorizationType.CUSTOM,
+      apiKeyRequired: true,
+    };
+    const route = (method: string, path: string, schema?: apigateway.JsonSchema) => {
+      const resource = this.restApi.root.resourceForPath(path);
+      const added = resource.addMethod(method, integration, {
+        ...options,
+        requestValidator: validator,
+        ...(schema && {
+          requestModels: {
+            'application/json': this.restApi.addModel(schema.title!, { contentType: 'application/json', schema }),
+          },
+        }),
+      });
+      acknowledge(added, {
+        'AwsSolutions-COG4':
+          'Clients of the OpenAI protocol authenticate by Bearer key; a Lambda authorizer checks it.',
+      });
+    };
+    route('POST', '/v1/chat/completions', CHAT_COMPLETION);
+    route('POST', '/v1/completions', COMPLETION);
+    route('POST', '/v1/embeddings', EMBEDDING);
+    route('GET', '/v1/models');
+    route('GET', '/v1/models/{model}');
+    this.addHealthCheck(validator);
+  }
+
+  /** Answered by API Gateway itself: says that the entry stands, costs nothing and tells nothing. */
+  private addHealthCheck(validator: apigateway.IRequestValidator): void {
+    const method = this.restApi.root.addResource('healthz').addMethod(
+      'GET',
+      new apigateway.MockIntegration({
+        requestTemplates: { 'application/json': '{"statusCode":200}' },
+        integrationResponses: [{ statusCode: '200', responseTemplates: { 'application/json': '{"status":"ok"}' } }],
+      }),
+      {
+        authorizationType: apigateway.AuthorizationType.NONE,
+        requestValidator: validator,
+        methodResponses: [{ statusCode: '200' }],
+      },
+    );
+    const reason =
+      'A health check for load balancers and monitors, which hold no key; a fixed text, without a backend.';
+    acknowledge(method, { 'AwsSolutions-APIG4': reason, 'AwsSolutions-COG4': reason });
+  }
+}
+
+const ACCESS_LOG_FORMAT = apigateway.AccessLogFormat.custom(
+  JSON.stringify({
+    requestId: apigateway.AccessLogField.contextRequestId(),
+    time: apigateway.AccessLogField.contextRequestTimeEpoch(),
+    ip: apigateway.AccessLogField.contextIdentitySourceIp(),
+    method: apigateway.AccessLogField.contextHttpMethod(),
+    path: apigateway.AccessLogField.contextPath(),
+    status: apigateway.AccessLogField.contextStatus(),
+    tenant: apigateway.AccessLogField.contextAuthorizer('tenant'),
+    plan: apigateway.AccessLogField.contextAuthorizer('plan'),
+    latencyMs: apigateway.AccessLogField.contextResponseLatency(),
+    responseLength: apigateway.AccessLogField.contextResponseLength(),
+    error: apigateway.AccessLogField.contextErrorResponseType(),
+    firewall: apigateway.AccessLogField.contextWafResponseCode(),
+    traceId: apigateway.AccessLogField.contextXrayTraceId(),
+  }),
+);

@@ -1,0 +1,270 @@
+import { Duration, type RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { HandlerFunction } from '../handlers/handler-function';
+import type { IModelEndpoint, IResponseCache } from '../handlers/interfaces';
+import { PolicyLayer } from '../handlers/policy-layer';
+import { resolvePolicy } from '../policy/defaults';
+import type { InferencePolicy } from '../policy/policy';
+
+/** Lambda's quota for the environment of a function. */
+const ENVIRONMENT_QUOTA_BYTES = 4096;
+
+/** Time that a function keeps for settling after the longest answer. */
+const SETTLE_SECONDS = 30;
+
+/** Properties of the function that serves inference requests. */
+export interface InferenceFunctionProps {
+  /** What the function obeys. */
+  readonly policy: InferencePolicy;
+
+  /** Network of the function: that of the store and of the endpoints. */
+  readonly vpc: ec2.IVpc;
+
+  /** The store of limits, breakers and cached answers. */
+  readonly store: IResponseCache;
+
+  /**
+   * Endpoints of the backends that have no `url` in the policy, by the backend's name.
+   *
+   * @default - every backend has a url
+   */
+  readonly endpoints?: Record<string, IModelEndpoint>;
+
+  /**
+   * Longest wait for the store; after it the policy's `onStoreLoss` decides. 5 ms to 5 s.
+   *
+   * @default Duration.millis(50)
+   */
+  readonly storeTimeout?: Duration;
+
+  /**
+   * Memory in MB.
+   *
+   * @default 512
+   */
+  readonly memorySize?: number;
+
+  /**
+   * The most requests in progress at one time, taken from the account's pool.
+   *
+   * @default - no reservation
+   */
+  readonly reservedConcurrency?: number;
+
+  /**
+   * Namespace of the gateway's metrics.
+   *
+   * @default 'InferencePlatform'
+   */
+  readonly metricsNamespace?: string;
+
+  /**
+   * Encrypts the log and the environment. Its policy must let CloudWatch Logs use it, as `PlatformKey` does.
+   *
+   * @default - encrypted by the services' own keys
+   */
+  readonly encryptionKey?: kms.IKey;
+
+  /**
+   * How long the log is kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
+
+  /**
+   * What happens to the log when it leaves the stack.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/** The function that serves inference requests: admits, caches, routes, streams and settles by the policy. */
+export class InferenceFunction extends Construct implements iam.IGrantable, ec2.IConnectable {
+  /** The function and its parts. */
+  public readonly handler: HandlerFunction;
+
+  public readonly grantPrincipal: iam.IPrincipal;
+  public readonly connections: ec2.Connections;
+
+  private readonly namespace: string;
+  private readonly service: string;
+
+  constructor(scope: Construct, id: string, props: InferenceFunctionProps) {
+    super(scope, id);
+    const endpoints = props.endpoints ?? {};
+    const storeTimeout = (props.storeTimeout ?? Duration.millis(50)).toMilliseconds();
+    const layer = new PolicyLayer(this, 'Policy', { policy: props.policy });
+    validateProps(props.policy, endpoints, storeTimeout);
+
+    this.namespace = props.metricsNamespace ?? 'InferencePlatform';
+    this.service = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
+    const totals = resolvePolicy(props.policy).backends.map((backend) => backend.timeouts.totalMs);
+    const environment = {
+      STORE_URL: props.store.url,
+      ...(props.store.userName && { STORE_USER: props.store.userName }),
+      ...(props.store.cacheName && { STORE_CACHE_NAME: props.store.cacheName }),
+      STORE_TIMEOUT_MS: String(storeTimeout),
+      METRICS_NAMESPACE: this.namespace,
+      SERVICE_NAME: this.service,
+      ...addressesOf(this, props.policy, endpoints),
+    };
+    validateEnvironment(environment);
+
+    this.handler = new HandlerFunction(this, 'Handler', {
+      handler: 'inference',
+      description: 'Serves inference requests',
+      vpc: props.vpc,
+      environment,
+      layers: [layer.layer],
+      memorySize: props.memorySize ?? 512,
+      timeout: Duration.seconds(Math.min(900, Math.ceil(Math.max(...totals) / 1000) + SETTLE_SECONDS)),
+      reservedConcurrency: props.reservedConcurrency,
+      encryptionKey: props.encryptionKey,
+      logRetention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    this.grantPrincipal = this.handler.grantPrincipal;
+    this.connections = this.handler.connections;
+
+    props.store.grantConnect(this);
+    this.connections.allowToDefaultPort(props.store, 'Store of limits, breakers and cached answers');
+    for (const [name, endpoint] of Object.entries(endpoints)) {
+      this.connections.allowToDefaultPort(endpoint, `Backend ${name}`);
+    }
+    this.allowToUrls(props.policy);
+  }
+
+  /** Requests that were answered. */
+  public metricRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Requests', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Requests that were answered with a 5xx status. */
+  public metricErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Errors', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Milliseconds from a request to the first byte of its answer, 99th percentile. */
+  public metricTimeToFirstToken(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('TimeToFirstToken', { statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /** Milliseconds from a request to the last byte of its answer, 99th percentile. */
+  public metricLatency(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Latency', { statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /** Input tokens. */
+  public metricInputTokens(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('InputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Output tokens. */
+  public metricOutputTokens(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('OutputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Requests that were answered from the cache. */
+  public metricCacheHits(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('CacheHits', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Requests that were answered by a fallback: another backend, a stale entry or the degraded answer. */
+  public metricFallbacks(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Fallbacks', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Requests that were refused by a limit. */
+  public metricRateLimited(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('RateLimited', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Requests that were served without the store. */
+  public metricStoreLost(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('StoreLost', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: this.namespace,
+      metricName,
+      dimensionsMap: { Service: this.service },
+      ...props,
+    }).attachTo(this);
+  }
+
+  /** Backends with an address of their own stand outside: the function may reach their ports, on any host. */
+  private allowToUrls(policy: InferencePolicy): void {
+    const ports = new Set(
+      policy.backends.flatMap(({ url }) => (url === undefined ? [] : [Token.isUnresolved(url) ? 443 : portOf(url)])),
+    );
+    for (const port of ports) {
+      this.connections.allowToAnyIpv4(ec2.Port.tcp(port), 'Backends by their url');
+    }
+  }
+}
+
+/** What is known at deployment only: the addresses of endpoints and of tokens, and the certificates to trust. */
+function addressesOf(
+  scope: Construct,
+  policy: InferencePolicy,
+  endpoints: Record<string, IModelEndpoint>,
+): Record<string, string> {
+  const addresses: Record<string, { url: string; serverName?: string }> = {};
+  for (const { name, url } of policy.backends) {
+    const endpoint = endpoints[name];
+    if (endpoint) addresses[name] = { url: endpoint.url, serverName: endpoint.serverName };
+    else if (url !== undefined && Token.isUnresolved(url)) addresses[name] = { url };
+  }
+  const certificates = new Set(Object.values(endpoints).flatMap(({ certificate }) => certificate ?? []));
+  return {
+    ...(Object.keys(addresses).length > 0 && { BACKENDS: Stack.of(scope).toJsonString(addresses) }),
+    ...(certificates.size > 0 && { TRUSTED_CERTIFICATES: [...certificates].join('\n') }),
+  };
+}
+
+function portOf(url: string): number {
+  const { port, protocol } = new URL(url);
+  return port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port);
+}
+
+function validateProps(policy: InferencePolicy, endpoints: Record<string, IModelEndpoint>, storeTimeout: number): void {
+  const names = policy.backends.map((backend) => backend.name);
+  for (const name of Object.keys(endpoints)) {
+    if (!names.includes(name)) {
+      throw new Error(`endpoints must name backends of the policy (${names.join(', ')}), got "${name}"`);
+    }
+  }
+  for (const { name, url } of policy.backends) {
+    if (url === undefined && endpoints[name] === undefined) {
+      throw new Error(`backends "${name}" has neither a url in the policy nor an entry in endpoints: give one of them`);
+    }
+    if (url !== undefined && endpoints[name] !== undefined) {
+      throw new Error(`backends "${name}" has both a url in the policy and an entry in endpoints: give one of them`);
+    }
+  }
+  if (storeTimeout < 5 || storeTimeout > 5000) {
+    throw new Error(`storeTimeout must be from 5 ms to 5 s, got ${storeTimeout} ms`);
+  }
+}
+
+/** Tokens count with a typical length of what they stand for, so that the quota is hit here and not at deployment. */
+function validateEnvironment(environment: Record<string, string>): void {
+  const text = Object.entries(environment)
+    .flat()
+    .join('')
+    .replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(80));
+  if (text.length > ENVIRONMENT_QUOTA_BYTES) {
+    throw new Error(
+      `backends whose address is known at deployment only must fit into ${ENVIRONMENT_QUOTA_BYTES} bytes of environment, ` +
+        `got about ${text.length}: give some a url in the policy`,
+    );
+  }
+}

@@ -1,0 +1,3 @@
+export * from './handler-function';
+export * from './interfaces';
+export * from './policy-layer';

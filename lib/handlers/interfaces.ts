@@ -1,0 +1,50 @@
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type { IConstruct } from 'constructs';
+
+/** The store that handlers share: limits, breaker states and cached answers. `ResponseCache` is one. */
+export interface IResponseCache extends IConstruct, ec2.IConnectable {
+  /** Address, `rediss://host:port` or `redis://host:port`. */
+  readonly url: string;
+
+  /**
+   * User for IAM authentication.
+   *
+   * @default - no authentication
+   */
+  readonly userName?: string;
+
+  /**
+   * Id of the replication group, which IAM tokens are signed for.
+   *
+   * @default - no authentication
+   */
+  readonly cacheName?: string;
+
+  /**
+   * Lets an identity connect.
+   *
+   * @param grantee the identity
+   */
+  grantConnect(grantee: iam.IGrantable): void;
+}
+
+/** Where a backend can be reached inside the network. `ModelEndpoint` is one. */
+export interface IModelEndpoint extends IConstruct, ec2.IConnectable {
+  /** Base address, before `/v1/...`. */
+  readonly url: string;
+
+  /**
+   * The name that the endpoint's certificate is for, where it is not the host in `url`.
+   *
+   * @default - the host in `url`
+   */
+  readonly serverName?: string;
+
+  /**
+   * Certificate of the endpoint, PEM, where no public authority signed it.
+   *
+   * @default - signed by a public authority
+   */
+  readonly certificate?: string;
+}

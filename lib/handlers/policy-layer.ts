@@ -1,0 +1,50 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { RemovalPolicy, Token } from 'aws-cdk-lib';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import type { InferencePolicy } from '../policy/policy';
+import { assertValidPolicy } from '../policy/validate';
+
+/** Properties of a policy layer. */
+export interface PolicyLayerProps {
+  /** The policy. */
+  readonly policy: InferencePolicy;
+}
+
+/**
+ * Brings the policy to the functions as a layer, `/opt/policy.json`: a policy may be larger than the 4 kB that a
+ * function's environment holds, and a change of it is one reviewable change of one resource. The layer's metadata in
+ * the template shows the policy in full.
+ *
+ * Addresses that are known only at deployment (CDK tokens) are left out; functions get them by their environment.
+ */
+export class PolicyLayer extends Construct {
+  /** The layer. */
+  public readonly layer: lambda.LayerVersion;
+
+  constructor(scope: Construct, id: string, props: PolicyLayerProps) {
+    super(scope, id);
+    assertValidPolicy(props.policy, { plainKeysAllowed: false });
+    const policy = withoutDeployTimeAddresses(props.policy);
+    const directory = mkdtempSync(path.join(tmpdir(), 'inference-policy-'));
+    writeFileSync(path.join(directory, 'policy.json'), JSON.stringify(policy));
+    this.layer = new lambda.LayerVersion(this, 'Layer', {
+      description: 'The inference policy that the functions obey',
+      code: lambda.Code.fromAsset(directory),
+      compatibleArchitectures: [lambda.Architecture.ARM_64],
+      compatibleRuntimes: [lambda.Runtime.NODEJS_24_X],
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    const resource = this.layer.node.defaultChild as lambda.CfnLayerVersion;
+    resource.addMetadata('InferencePolicy', policy);
+  }
+}
+
+function withoutDeployTimeAddresses(policy: InferencePolicy): InferencePolicy {
+  const backends = policy.backends.map(({ url, ...backend }) =>
+    url === undefined || Token.isUnresolved(url) ? backend : { ...backend, url },
+  );
+  return { ...policy, backends };
+}

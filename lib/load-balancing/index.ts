@@ -1,0 +1,2 @@
+export * from './endpoint-certificate';
+export * from './model-endpoint';

@@ -1,0 +1,235 @@
+import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as s3 from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import type { IModelEndpoint } from '../handlers/interfaces';
+import { LogBucket } from '../security/log-bucket';
+import { EndpointCertificate } from './endpoint-certificate';
+
+/** Properties of a model endpoint. */
+export interface ModelEndpointProps {
+  /** Network of the endpoint; it is placed in the private subnets. */
+  readonly vpc: ec2.IVpc;
+
+  /**
+   * Subnets of the load balancer, in at least two zones.
+   *
+   * @default - the private subnets with egress
+   */
+  readonly vpcSubnets?: ec2.SubnetSelection;
+
+  /**
+   * Certificate of the endpoint. Goes with `serverName`.
+   *
+   * @default - made at deployment, see `endpointCertificate`
+   */
+  readonly certificate?: acm.ICertificate;
+
+  /**
+   * The host name that `certificate` is for. It must be signed by a public authority; the name need not resolve.
+   *
+   * @default - that of the certificate made at deployment
+   */
+  readonly serverName?: string;
+
+  /**
+   * A certificate made at deployment that endpoints share.
+   *
+   * @default - one is made for this endpoint, unless `certificate` is given
+   */
+  readonly endpointCertificate?: EndpointCertificate;
+
+  /**
+   * Port on which the model servers listen, with TLS.
+   *
+   * @default 8000
+   */
+  readonly targetPort?: number;
+
+  /**
+   * Path that answers 200 once the model can be asked.
+   *
+   * @default '/health'
+   */
+  readonly healthCheckPath?: string;
+
+  /**
+   * How long requests in progress may go on, on an instance that leaves. At least the backend's total timeout.
+   *
+   * @default Duration.minutes(5)
+   */
+  readonly deregistrationDelay?: Duration;
+
+  /**
+   * Longest silence on a connection. It must exceed the wait for a first token.
+   *
+   * @default Duration.minutes(5)
+   */
+  readonly idleTimeout?: Duration;
+
+  /**
+   * Bucket for the access logs. An imported one must already let `logdelivery.elasticloadbalancing.amazonaws.com` write.
+   *
+   * @default - a new `LogBucket`
+   */
+  readonly logBucket?: s3.IBucket;
+
+  /**
+   * Whether the load balancer refuses to be deleted.
+   *
+   * @default true
+   */
+  readonly deletionProtection?: boolean;
+
+  /**
+   * Encrypts the log of the function that makes the certificate.
+   *
+   * @default - encrypted by CloudWatch Logs' own key
+   */
+  readonly encryptionKey?: kms.IKey;
+
+  /**
+   * What happens to the logs when they leave the stack.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/**
+ * One address for the instances that serve a model: an internal load balancer with TLS on both sides, which sends each
+ * request to the instance with the fewest in progress.
+ */
+export class ModelEndpoint extends Construct implements IModelEndpoint {
+  public readonly url: string;
+  public readonly serverName?: string;
+  public readonly certificate?: string;
+  public readonly connections: ec2.Connections;
+
+  /** The load balancer. */
+  public readonly loadBalancer: elbv2.ApplicationLoadBalancer;
+
+  /** The HTTPS listener. */
+  public readonly listener: elbv2.ApplicationListener;
+
+  /** The instances behind it. */
+  public readonly targetGroup: elbv2.ApplicationTargetGroup;
+
+  /** Port on which the model servers listen. */
+  public readonly targetPort: number;
+
+  constructor(scope: Construct, id: string, props: ModelEndpointProps) {
+    super(scope, id);
+    validateCertificate(props);
+    this.targetPort = props.targetPort ?? 8000;
+
+    const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
+      vpc: props.vpc,
+      description: 'Load balancer of a model',
+      allowAllOutbound: false,
+    });
+    this.connections = new ec2.Connections({ securityGroups: [securityGroup], defaultPort: ec2.Port.tcp(443) });
+
+    this.loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
+      vpc: props.vpc,
+      vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      internetFacing: false,
+      securityGroup,
+      dropInvalidHeaderFields: true,
+      desyncMitigationMode: elbv2.DesyncMitigationMode.STRICTEST,
+      idleTimeout: props.idleTimeout ?? Duration.minutes(5),
+      deletionProtection: props.deletionProtection ?? true,
+    });
+    this.logAccess(props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }));
+
+    this.targetGroup = new elbv2.ApplicationTargetGroup(this, 'Targets', {
+      vpc: props.vpc,
+      targetType: elbv2.TargetType.INSTANCE,
+      protocol: elbv2.ApplicationProtocol.HTTPS,
+      port: this.targetPort,
+      // Requests differ a hundredfold in work: rotation would queue short ones behind long ones.
+      loadBalancingAlgorithmType: elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+      deregistrationDelay: props.deregistrationDelay ?? Duration.minutes(5),
+      healthCheck: {
+        path: props.healthCheckPath ?? '/health',
+        protocol: elbv2.Protocol.HTTPS,
+        interval: Duration.seconds(10),
+        timeout: Duration.seconds(5),
+        healthyThresholdCount: 2,
+        unhealthyThresholdCount: 3,
+        healthyHttpCodes: '200',
+      },
+    });
+
+    const made = props.certificate ? undefined : (props.endpointCertificate ?? this.makeCertificate(props));
+    this.listener = this.loadBalancer.addListener('Https', {
+      port: 443,
+      protocol: elbv2.ApplicationProtocol.HTTPS,
+      open: false,
+      certificates: [props.certificate ?? made!.certificate],
+      sslPolicy: elbv2.SslPolicy.TLS13_13,
+      defaultTargetGroups: [this.targetGroup],
+    });
+    this.url = `https://${this.loadBalancer.loadBalancerDnsName}`;
+    this.serverName = props.serverName ?? made?.serverName;
+    this.certificate = made?.pem;
+  }
+
+  /** Instances that answer their health check. */
+  public metricHealthyHosts(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.targetGroup.metrics.healthyHostCount({ statistic: cloudwatch.Stats.MINIMUM, ...props });
+  }
+
+  /** Instances that do not answer their health check. */
+  public metricUnhealthyHosts(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.targetGroup.metrics.unhealthyHostCount({ statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Answers of instances with a 5xx status. */
+  public metricServerErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.targetGroup.metrics.httpCodeTarget(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, props);
+  }
+
+  /** Seconds from a request reaching an instance to its first byte, 99th percentile. */
+  public metricResponseTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.targetGroup.metrics.targetResponseTime({ statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  private makeCertificate(props: ModelEndpointProps): EndpointCertificate {
+    return new EndpointCertificate(this, 'Certificate', {
+      encryptionKey: props.encryptionKey,
+      removalPolicy: props.removalPolicy,
+    });
+  }
+
+  /** `logAccessLogs` of the load balancer wants a concrete region; the attributes and the service principal need none. */
+  private logAccess(bucket: s3.IBucket): void {
+    const prefix = this.node.addr.slice(-8);
+    const permission = bucket.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals: [new iam.ServicePrincipal('logdelivery.elasticloadbalancing.amazonaws.com')],
+        actions: ['s3:PutObject'],
+        resources: [bucket.arnForObjects(`${prefix}/AWSLogs/${Stack.of(this).account}/*`)],
+      }),
+    );
+    this.loadBalancer.setAttribute('access_logs.s3.enabled', 'true');
+    this.loadBalancer.setAttribute('access_logs.s3.bucket', bucket.bucketName);
+    this.loadBalancer.setAttribute('access_logs.s3.prefix', prefix);
+    if (permission.policyDependable) this.loadBalancer.node.addDependency(permission.policyDependable);
+  }
+}
+
+function validateCertificate(props: ModelEndpointProps): void {
+  if (props.certificate && props.endpointCertificate) {
+    throw new Error('certificate and endpointCertificate exclude each other: give one of them');
+  }
+  if (Boolean(props.certificate) !== Boolean(props.serverName)) {
+    const missing = props.certificate ? 'serverName' : 'certificate';
+    throw new Error(`${missing} is required: certificate and serverName go together`);
+  }
+}

@@ -1,0 +1,2 @@
+export * from './platform-alarms';
+export * from './platform-dashboard';

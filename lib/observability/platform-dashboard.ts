@@ -1,0 +1,122 @@
+import { Duration } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { Construct } from 'constructs';
+import type { GpuFleet } from '../auto-scaling/gpu-fleet';
+import type { ResponseCache } from '../caching/response-cache';
+import type { InferenceApi } from '../gateway/inference-api';
+import type { ModelEndpoint } from '../load-balancing/model-endpoint';
+import type { JobQueue } from '../queueing/job-queue';
+
+/** Properties of a platform's dashboard. */
+export interface PlatformDashboardProps {
+  /** API to show. */
+  readonly api: InferenceApi;
+
+  /** Store to show. */
+  readonly cache: ResponseCache;
+
+  /** Queue to show. */
+  readonly queue: JobQueue;
+
+  /** Alarms to show. */
+  readonly alarms: cloudwatch.IAlarm[];
+
+  /**
+   * Endpoints to show, by backend.
+   *
+   * @default - none
+   */
+  readonly endpoints?: Record<string, ModelEndpoint>;
+
+  /**
+   * Fleets to show, by backend.
+   *
+   * @default - none
+   */
+  readonly fleets?: Record<string, GpuFleet>;
+}
+
+const HALF = 12;
+const THIRD = 8;
+const FULL = 24;
+const HEIGHT = 6;
+
+/** One page that answers, from the top: is anything wrong, what do users feel, what do the parts do. */
+export class PlatformDashboard extends Construct {
+  /** The dashboard. */
+  public readonly dashboard: cloudwatch.Dashboard;
+
+  constructor(scope: Construct, id: string, props: PlatformDashboardProps) {
+    super(scope, id);
+    this.dashboard = new cloudwatch.Dashboard(this, 'Dashboard', {
+      defaultInterval: Duration.hours(3),
+      periodOverride: cloudwatch.PeriodOverride.AUTO,
+    });
+    this.dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: props.alarms, width: FULL }));
+    this.showTraffic(props.api);
+    this.showStoreAndQueue(props.cache, props.queue);
+    for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) {
+      this.showBackend(name, endpoint, props.fleets?.[name]);
+    }
+  }
+
+  private showTraffic({ inference, restApi }: InferenceApi): void {
+    this.dashboard.addWidgets(
+      graph('Requests', HALF, [
+        inference.metricRequests({ label: 'answered' }),
+        inference.metricCacheHits({ label: 'from the cache' }),
+        inference.metricFallbacks({ label: 'by a fallback' }),
+        inference.metricRateLimited({ label: 'limited' }),
+        restApi.metricServerError({ label: 'failed', statistic: cloudwatch.Stats.SUM, color: cloudwatch.Color.RED }),
+      ]),
+      graph('Time to first token, ms', HALF, [
+        inference.metricTimeToFirstToken({ label: 'p50', statistic: cloudwatch.Stats.p(50) }),
+        inference.metricTimeToFirstToken({ label: 'p90', statistic: cloudwatch.Stats.p(90) }),
+        inference.metricTimeToFirstToken({ label: 'p99' }),
+      ]),
+    );
+    this.dashboard.addWidgets(
+      graph('Tokens', HALF, [
+        inference.metricInputTokens({ label: 'input' }),
+        inference.metricOutputTokens({ label: 'output' }),
+      ]),
+      graph('Functions', HALF, [
+        inference.handler.function.metric('ConcurrentExecutions', { label: 'in progress', statistic: 'Maximum' }),
+        inference.handler.function.metricErrors({ label: 'errors', color: cloudwatch.Color.RED }),
+        inference.metricStoreLost({ label: 'served without the store', color: cloudwatch.Color.ORANGE }),
+      ]),
+    );
+  }
+
+  private showStoreAndQueue(cache: ResponseCache, queue: JobQueue): void {
+    this.dashboard.addWidgets(
+      graph('Store, per cent', THIRD, [
+        cache.metricEngineCpu({ label: 'engine CPU' }),
+        cache.metricMemoryUsage({ label: 'memory' }),
+      ]),
+      graph('Jobs', THIRD, [
+        queue.metricBacklog({ label: 'waiting' }),
+        queue.metricDeadLetters({ label: 'dead letters', color: cloudwatch.Color.RED }),
+      ]),
+      graph('Age of the oldest job, s', THIRD, [queue.metricOldestMessageAge({ label: 'age' })]),
+    );
+  }
+
+  private showBackend(name: string, endpoint: ModelEndpoint, fleet?: GpuFleet): void {
+    this.dashboard.addWidgets(
+      graph(`${name}: hosts`, THIRD, [
+        endpoint.metricHealthyHosts({ label: 'healthy' }),
+        endpoint.metricUnhealthyHosts({ label: 'unhealthy', color: cloudwatch.Color.RED }),
+        ...(fleet ? [fleet.metricDesired({ label: 'wanted' })] : []),
+      ]),
+      graph(`${name}: response time p99, s`, THIRD, [endpoint.metricResponseTime({ label: 'p99' })]),
+      ...(fleet
+        ? [graph(`${name}: GPU, per cent`, THIRD, [fleet.metricGpuUtilization({ label: 'utilisation' })])]
+        : []),
+    );
+  }
+}
+
+function graph(title: string, width: number, left: cloudwatch.IMetric[]): cloudwatch.GraphWidget {
+  return new cloudwatch.GraphWidget({ title, width, height: HEIGHT, left, leftYAxis: { min: 0 } });
+}

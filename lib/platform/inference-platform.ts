@@ -1,0 +1,239 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { GpuFleet } from '../auto-scaling/gpu-fleet';
+import { ResponseCache } from '../caching/response-cache';
+import { InferenceApi } from '../gateway/inference-api';
+import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
+import { ModelEndpoint } from '../load-balancing/model-endpoint';
+import { PlatformAlarms } from '../observability/platform-alarms';
+import { PlatformDashboard } from '../observability/platform-dashboard';
+import { resolvePolicy } from '../policy/defaults';
+import type { Backend, InferencePolicy } from '../policy/policy';
+import { assertValidPolicy } from '../policy/validate';
+import { JobQueue } from '../queueing/job-queue';
+import { RatePlans } from '../rate-limiting/rate-plans';
+import { LogBucket } from '../security/log-bucket';
+import { PlatformKey } from '../security/platform-key';
+import { PlatformNetwork } from '../security/platform-network';
+import type { FleetSettings } from './fleet-settings';
+
+/** Properties of an inference platform. */
+export interface InferencePlatformProps {
+  /** Plans, tenants, backends, models and rules: what the platform is. */
+  readonly policy: InferencePolicy;
+
+  /**
+   * The fleets of the backends that have no `url` in the policy, by the backend's name.
+   *
+   * @default - every backend has a url
+   */
+  readonly fleets?: Record<string, FleetSettings>;
+
+  /**
+   * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
+   * for S3 and DynamoDB.
+   *
+   * @default - a new `PlatformNetwork` over three zones
+   */
+  readonly vpc?: ec2.IVpc;
+
+  /**
+   * Key that encrypts everything that is stored. The platform adds to its policy what AWS services need (see
+   * `PlatformKey.allowServices`); the policy of an imported key must allow that already.
+   *
+   * @default - a new `PlatformKey`
+   */
+  readonly encryptionKey?: kms.IKey;
+
+  /**
+   * Topic that hears of alarms. If it is encrypted, its key must let CloudWatch use it.
+   *
+   * @default - a new topic, encrypted by `encryptionKey`
+   */
+  readonly alarmTopic?: sns.ITopic;
+
+  /**
+   * Node type of the store.
+   *
+   * @default 'cache.m7g.large'
+   */
+  readonly cacheNodeType?: string;
+
+  /**
+   * Nodes of the store, 2 to 6.
+   *
+   * @default 3
+   */
+  readonly cacheNodes?: number;
+
+  /**
+   * Whether to make the account-wide role by which API Gateway writes its logs.
+   *
+   * @default true
+   */
+  readonly cloudWatchRole?: boolean;
+
+  /**
+   * Whether load balancers refuse to be deleted.
+   *
+   * @default - true, unless `removalPolicy` is DESTROY
+   */
+  readonly deletionProtection?: boolean;
+
+  /**
+   * How long logs are kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
+
+  /**
+   * What happens to key and logs when they leave the stack.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/**
+ * The whole platform from one policy: entry, limits, cache, queue, a fleet behind a load balancer for each backend
+ * without an address of its own, alarms and a dashboard.
+ */
+export class InferencePlatform extends Construct {
+  /** Encrypts everything that is stored. */
+  public readonly encryptionKey: kms.IKey;
+
+  /** The network. */
+  public readonly vpc: ec2.IVpc;
+
+  /** The entry. */
+  public readonly api: InferenceApi;
+
+  /** Usage plans and API keys. */
+  public readonly ratePlans: RatePlans;
+
+  /** Store of limits, breaker states and cached answers. */
+  public readonly cache: ResponseCache;
+
+  /** Background jobs. */
+  public readonly jobQueue: JobQueue;
+
+  /** Load balancers of the backends, by the backend's name. */
+  public readonly endpoints: Record<string, ModelEndpoint> = {};
+
+  /** Fleets of the backends, by the backend's name. */
+  public readonly fleets: Record<string, GpuFleet> = {};
+
+  /** Topic that hears of alarms. */
+  public readonly alarmTopic: sns.ITopic;
+
+  /** The alarms. */
+  public readonly alarms: PlatformAlarms;
+
+  /** The dashboard. */
+  public readonly dashboard: PlatformDashboard;
+
+  constructor(scope: Construct, id: string, props: InferencePlatformProps) {
+    super(scope, id);
+    assertValidPolicy(props.policy, { plainKeysAllowed: false });
+    validateFleets(props.policy, props.fleets ?? {});
+    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
+
+    this.encryptionKey = props.encryptionKey ?? new PlatformKey(this, 'Key', { removalPolicy });
+    if (props.encryptionKey) PlatformKey.allowServices(props.encryptionKey);
+    const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
+
+    this.vpc = props.vpc ?? new PlatformNetwork(this, 'Network', stored).vpc;
+    this.alarmTopic =
+      props.alarmTopic ?? new sns.Topic(this, 'Alarms', { masterKey: this.encryptionKey, enforceSSL: true });
+    this.cache = new ResponseCache(this, 'Cache', {
+      vpc: this.vpc,
+      nodeType: props.cacheNodeType,
+      nodes: props.cacheNodes,
+      ...stored,
+    });
+    this.addFleets(props, removalPolicy);
+    this.api = new InferenceApi(this, 'Api', {
+      policy: props.policy,
+      vpc: this.vpc,
+      store: this.cache,
+      endpoints: this.endpoints,
+      cloudWatchRole: props.cloudWatchRole,
+      ...stored,
+    });
+    this.ratePlans = new RatePlans(this, 'RatePlans', {
+      policy: props.policy,
+      restApi: this.api.restApi,
+      tenants: this.api.tenants,
+      ...stored,
+    });
+    this.jobQueue = new JobQueue(this, 'Jobs', { encryptionKey: this.encryptionKey });
+    const parts = {
+      api: this.api,
+      cache: this.cache,
+      queue: this.jobQueue,
+      endpoints: this.endpoints,
+      fleets: this.fleets,
+    };
+    this.alarms = new PlatformAlarms(this, 'Watch', { topic: this.alarmTopic, ...parts });
+    this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
+  }
+
+  /** A load balancer and a fleet for each backend without an address; they share a certificate and a log bucket. */
+  private addFleets(props: InferencePlatformProps, removalPolicy: RemovalPolicy): void {
+    const backends = resolvePolicy(props.policy).backends.filter((backend) => backend.url === undefined);
+    if (backends.length === 0) return;
+
+    const stored = { encryptionKey: this.encryptionKey, removalPolicy };
+    const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
+    const logBucket = new LogBucket(this, 'AccessLogs', { removalPolicy });
+    for (const backend of backends) {
+      const { modelServer, ...fleet } = props.fleets![backend.name]!;
+      const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
+        vpc: this.vpc,
+        endpointCertificate,
+        logBucket,
+        deregistrationDelay: Duration.millis(backend.timeouts.totalMs),
+        idleTimeout: Duration.millis(Math.max(60_000, backend.timeouts.firstTokenMs)),
+        deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
+        ...stored,
+      });
+      this.endpoints[backend.name] = endpoint;
+      this.fleets[backend.name] = new GpuFleet(this, `Fleet-${backend.name}`, {
+        vpc: this.vpc,
+        modelServer: { servedModelNames: servedNames(props.policy, backend), ...modelServer },
+        port: endpoint.targetPort,
+        notificationTopic: this.alarmTopic,
+        logRetention: props.logRetention,
+        ...stored,
+        ...fleet,
+      });
+      this.fleets[backend.name]!.attachTo(endpoint.targetGroup);
+    }
+  }
+}
+
+/** The names under which clients ask for what a backend serves; or the one name that the policy gives it. */
+function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'modelName'>): string[] {
+  if (backend.modelName !== undefined) return [backend.modelName];
+  return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
+}
+
+function validateFleets(policy: InferencePolicy, fleets: Record<string, FleetSettings>): void {
+  const faults: string[] = [];
+  const needing = policy.backends.filter((backend) => backend.url === undefined).map((backend) => backend.name);
+  for (const name of needing) {
+    if (!fleets[name])
+      faults.push(`fleets["${name}"]: is required, since the backend has no url: say what model it loads`);
+  }
+  for (const name of Object.keys(fleets)) {
+    if (!needing.includes(name)) {
+      faults.push(`fleets["${name}"]: must name a backend without url (${needing.join(', ') || 'none'})`);
+    }
+  }
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+}

@@ -1,0 +1,45 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { acknowledge } from './acknowledge';
+
+/** Properties of a bucket for access logs. */
+export interface LogBucketProps {
+  /**
+   * How long logs are kept.
+   *
+   * @default Duration.days(90)
+   */
+  readonly retention?: Duration;
+
+  /**
+   * What happens to the bucket when it leaves the stack.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/**
+ * A bucket for the access logs of load balancers: private, TLS only, expiring.
+ *
+ * Encrypted by S3's own key, the only encryption that load balancers can deliver their logs to.
+ */
+export class LogBucket extends s3.Bucket {
+  constructor(scope: Construct, id: string, props: LogBucketProps = {}) {
+    super(scope, id, {
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      lifecycleRules: [
+        { expiration: props.retention ?? Duration.days(90), abortIncompleteMultipartUploadAfter: Duration.days(7) },
+      ],
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+    acknowledge(this, {
+      'AwsSolutions-S1': 'This bucket is where access logs end; logging its own access would feed itself.',
+    });
+  }
+}
