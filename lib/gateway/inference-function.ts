@@ -14,6 +14,10 @@ import type { InferencePolicy } from '../policy/policy';
 /** Lambda's quota for the environment of a function. */
 const ENVIRONMENT_QUOTA_BYTES = 4096;
 
+/** Typical lengths of what tokens stand for. */
+const ADDRESS_BYTES = 80;
+const CERTIFICATE_BYTES = 800;
+
 /** Time that a function keeps for settling after the longest answer. */
 const SETTLE_SECONDS = 30;
 
@@ -258,9 +262,11 @@ function validateProps(policy: InferencePolicy, endpoints: Record<string, IModel
 /** Tokens count with a typical length of what they stand for, so that the quota is hit here and not at deployment. */
 function validateEnvironment(environment: Record<string, string>): void {
   const text = Object.entries(environment)
-    .flat()
-    .join('')
-    .replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(80));
+    .flatMap(([name, value]) => {
+      const token = name === 'TRUSTED_CERTIFICATES' ? CERTIFICATE_BYTES : ADDRESS_BYTES;
+      return [name, value.replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(token))];
+    })
+    .join('');
   if (text.length > ENVIRONMENT_QUOTA_BYTES) {
     throw new Error(
       `backends whose address is known at deployment only must fit into ${ENVIRONMENT_QUOTA_BYTES} bytes of environment, ` +

@@ -117,6 +117,7 @@ export class HandlerFunction extends Construct implements iam.IGrantable, ec2.IC
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
     this.logGroup.grantWrite(this.role);
+    props.encryptionKey?.grantDecrypt(this.role);
 
     const securityGroup = props.vpc && this.joinNetwork(props.vpc, props.description);
     this.connections = new ec2.Connections({ securityGroups: securityGroup ? [securityGroup] : [] });

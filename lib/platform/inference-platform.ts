@@ -1,5 +1,6 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
@@ -148,8 +149,7 @@ export class InferencePlatform extends Construct {
     const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
 
     this.vpc = props.vpc ?? new PlatformNetwork(this, 'Network', stored).vpc;
-    this.alarmTopic =
-      props.alarmTopic ?? new sns.Topic(this, 'Alarms', { masterKey: this.encryptionKey, enforceSSL: true });
+    this.alarmTopic = props.alarmTopic ?? this.addTopic();
     this.cache = new ResponseCache(this, 'Cache', {
       vpc: this.vpc,
       nodeType: props.cacheNodeType,
@@ -183,6 +183,20 @@ export class InferencePlatform extends Construct {
     this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
   }
 
+  /** A policy of its own replaces the default one, by which alarms may publish: it says so itself. */
+  private addTopic(): sns.Topic {
+    const topic = new sns.Topic(this, 'Alarms', { masterKey: this.encryptionKey, enforceSSL: true });
+    topic.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    );
+    return topic;
+  }
+
   /** A load balancer and a fleet for each backend without an address; they share a certificate and a log bucket. */
   private addFleets(props: InferencePlatformProps, removalPolicy: RemovalPolicy): void {
     const backends = resolvePolicy(props.policy).backends.filter((backend) => backend.url === undefined);
@@ -190,7 +204,7 @@ export class InferencePlatform extends Construct {
 
     const stored = { encryptionKey: this.encryptionKey, removalPolicy };
     const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
-    const logBucket = new LogBucket(this, 'AccessLogs', { removalPolicy });
+    const logBucket = new LogBucket(this, 'AccessLogs');
     for (const backend of backends) {
       const { modelServer, ...fleet } = props.fleets![backend.name]!;
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {

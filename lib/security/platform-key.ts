@@ -53,38 +53,24 @@ export class PlatformKey extends kms.Key {
     );
     key.addToResourcePolicy(
       new iam.PolicyStatement({
-        sid: 'AlarmsOfThisAccount',
-        principals: [
-          new iam.ServicePrincipal('cloudwatch.amazonaws.com'),
-          new iam.ServicePrincipal('autoscaling.amazonaws.com'),
-        ],
+        sid: 'Alarms',
+        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
         actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
         resources: ['*'],
-        conditions: { StringEquals: { 'aws:SourceAccount': stack.account } },
       }),
     );
-    // As in the policy of the AWS-managed key for EBS. The service-linked role of Auto Scaling cannot be named here: it
-    // may not exist yet, and a key policy with an unknown principal is refused.
+    // By whom a service acts for the account, as in the policies of the AWS-managed keys. The service-linked role of Auto
+    // Scaling cannot be named here: it may not exist yet, and a key policy with an unknown principal is refused.
+    key.addToResourcePolicy(viaService(stack, 'Topics', 'sns', ['kms:Decrypt', 'kms:GenerateDataKey*']));
     key.addToResourcePolicy(
-      new iam.PolicyStatement({
-        sid: 'VolumesOfThisAccount',
-        principals: [new iam.AnyPrincipal()],
-        actions: [
-          'kms:Encrypt',
-          'kms:Decrypt',
-          'kms:ReEncrypt*',
-          'kms:GenerateDataKey*',
-          'kms:CreateGrant',
-          'kms:DescribeKey',
-        ],
-        resources: ['*'],
-        conditions: {
-          StringEquals: {
-            'kms:CallerAccount': stack.account,
-            'kms:ViaService': `ec2.${stack.region}.amazonaws.com`,
-          },
-        },
-      }),
+      viaService(stack, 'Volumes', 'ec2', [
+        'kms:Encrypt',
+        'kms:Decrypt',
+        'kms:ReEncrypt*',
+        'kms:GenerateDataKey*',
+        'kms:CreateGrant',
+        'kms:DescribeKey',
+      ]),
     );
   }
 
@@ -97,4 +83,20 @@ export class PlatformKey extends kms.Key {
     });
     PlatformKey.allowServices(this);
   }
+}
+
+/** Whoever of this account may use the service may use the key through it, and only so. */
+function viaService(stack: Stack, sid: string, service: string, actions: string[]): iam.PolicyStatement {
+  return new iam.PolicyStatement({
+    sid: `${sid}OfThisAccount`,
+    principals: [new iam.AnyPrincipal()],
+    actions,
+    resources: ['*'],
+    conditions: {
+      StringEquals: {
+        'kms:CallerAccount': stack.account,
+        'kms:ViaService': `${service}.${stack.region}.amazonaws.com`,
+      },
+    },
+  });
 }
