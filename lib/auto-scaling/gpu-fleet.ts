@@ -4,9 +4,9 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as kms from 'aws-cdk-lib/aws-kms';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import type * as sns from 'aws-cdk-lib/aws-sns';
+import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
 import { bootScript } from './boot-script';
@@ -100,7 +100,7 @@ export interface GpuFleetProps {
   /**
    * Topic that hears of each launch and termination, failed ones included.
    *
-   * @default - none
+   * @default - a new topic
    */
   readonly notificationTopic?: sns.ITopic;
 
@@ -133,6 +133,9 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   /** The log of the model servers. */
   public readonly logGroup: logs.LogGroup;
 
+  /** Topic that hears of each launch and termination. */
+  public readonly notificationTopic: sns.ITopic;
+
   public readonly connections: ec2.Connections;
   public readonly grantPrincipal: iam.IPrincipal;
 
@@ -160,6 +163,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     });
     this.connections = new ec2.Connections({ securityGroups: [securityGroup] });
 
+    this.notificationTopic = props.notificationTopic ?? this.addTopic(props.encryptionKey);
     this.launchTemplate = this.addLaunchTemplate(props, securityGroup);
     const [preferred, ...others] = props.instanceTypes ?? defaultInstanceTypes();
     this.group = new autoscaling.AutoScalingGroup(this, 'Group', {
@@ -188,9 +192,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
         maxHealthyPercentage: 150,
         skipMatching: true,
       }),
-      notifications: props.notificationTopic && [
-        { topic: props.notificationTopic, scalingEvents: autoscaling.ScalingEvents.ALL },
-      ],
+      notifications: [{ topic: this.notificationTopic, scalingEvents: autoscaling.ScalingEvents.ALL }],
     });
     acknowledgeLint(this.group, {
       E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',
@@ -251,6 +253,12 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       period: Duration.minutes(1),
       ...props,
     }).attachTo(this);
+  }
+
+  /** Without a key, on the AWS-managed one, which lets the service-linked role of Auto Scaling publish. */
+  private addTopic(encryptionKey?: kms.IKey): sns.Topic {
+    const masterKey = encryptionKey ?? kms.Alias.fromAliasName(this, 'SnsKey', 'alias/aws/sns');
+    return new sns.Topic(this, 'Notifications', { masterKey, enforceSSL: true });
   }
 
   private addRole(server: ModelServer): iam.Role {

@@ -113,7 +113,16 @@ export class RatePlans extends Construct {
       }),
     );
     props.tenants.table.grant(registrar, 'dynamodb:PutItem', 'dynamodb:DeleteItem');
-    props.tenants.table.encryptionKey?.grantDecrypt(registrar);
+    // What DynamoDB asks of whoever writes to a table on a key, without the wildcards of `grantEncryptDecrypt`.
+    props.tenants.table.encryptionKey?.grant(
+      registrar,
+      'kms:Encrypt',
+      'kms:Decrypt',
+      'kms:ReEncryptFrom',
+      'kms:ReEncryptTo',
+      'kms:GenerateDataKey',
+      'kms:DescribeKey',
+    );
     for (const tenant of props.policy.tenants) {
       const registration = new CustomResource(this, `Registration-${tenant.name}`, {
         resourceType: 'Custom::TenantKey',
