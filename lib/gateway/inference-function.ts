@@ -14,12 +14,19 @@ import type { InferencePolicy } from '../policy/policy';
 /** Lambda's quota for the environment of a function. */
 const ENVIRONMENT_QUOTA_BYTES = 4096;
 
-/** Typical lengths of what tokens stand for. */
+/** Typical lengths of what tokens stand for, and of the rest of the environment. */
 const ADDRESS_BYTES = 80;
 const CERTIFICATE_BYTES = 800;
+const OTHER_BYTES = 500;
 
 /** Time that a function keeps for settling after the longest answer. */
 const SETTLE_SECONDS = 30;
+
+/** Where a backend is. */
+interface Address {
+  readonly url: string;
+  readonly serverName?: string;
+}
 
 /** Properties of the function that serves inference requests. */
 export interface InferenceFunctionProps {
@@ -109,6 +116,10 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
 
     this.namespace = props.metricsNamespace ?? 'InferencePlatform';
     this.service = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
+    const addresses = deployTimeAddresses(props.policy, endpoints);
+    const certificates = [...new Set(Object.values(endpoints).flatMap(({ certificate }) => certificate ?? []))];
+    validateEnvironment(addresses, certificates);
+
     const totals = resolvePolicy(props.policy).backends.map((backend) => backend.timeouts.totalMs);
     const environment = {
       STORE_URL: props.store.url,
@@ -117,9 +128,9 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
       STORE_TIMEOUT_MS: String(storeTimeout),
       METRICS_NAMESPACE: this.namespace,
       SERVICE_NAME: this.service,
-      ...addressesOf(this, props.policy, endpoints),
+      ...(Object.keys(addresses).length > 0 && { BACKENDS: Stack.of(this).toJsonString(addresses) }),
+      ...(certificates.length > 0 && { TRUSTED_CERTIFICATES: certificates.join('\n') }),
     };
-    validateEnvironment(environment);
 
     this.handler = new HandlerFunction(this, 'Handler', {
       handler: 'inference',
@@ -215,23 +226,18 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
   }
 }
 
-/** What is known at deployment only: the addresses of endpoints and of tokens, and the certificates to trust. */
-function addressesOf(
-  scope: Construct,
+/** The addresses that are known at deployment only: those of endpoints, and urls that are tokens. */
+function deployTimeAddresses(
   policy: InferencePolicy,
   endpoints: Record<string, IModelEndpoint>,
-): Record<string, string> {
-  const addresses: Record<string, { url: string; serverName?: string }> = {};
+): Record<string, Address> {
+  const addresses: Record<string, Address> = {};
   for (const { name, url } of policy.backends) {
     const endpoint = endpoints[name];
     if (endpoint) addresses[name] = { url: endpoint.url, serverName: endpoint.serverName };
     else if (url !== undefined && Token.isUnresolved(url)) addresses[name] = { url };
   }
-  const certificates = new Set(Object.values(endpoints).flatMap(({ certificate }) => certificate ?? []));
-  return {
-    ...(Object.keys(addresses).length > 0 && { BACKENDS: Stack.of(scope).toJsonString(addresses) }),
-    ...(certificates.size > 0 && { TRUSTED_CERTIFICATES: [...certificates].join('\n') }),
-  };
+  return addresses;
 }
 
 function portOf(url: string): number {
@@ -260,17 +266,13 @@ function validateProps(policy: InferencePolicy, endpoints: Record<string, IModel
 }
 
 /** Tokens count with a typical length of what they stand for, so that the quota is hit here and not at deployment. */
-function validateEnvironment(environment: Record<string, string>): void {
-  const text = Object.entries(environment)
-    .flatMap(([name, value]) => {
-      const token = name === 'TRUSTED_CERTIFICATES' ? CERTIFICATE_BYTES : ADDRESS_BYTES;
-      return [name, value.replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(token))];
-    })
-    .join('');
-  if (text.length > ENVIRONMENT_QUOTA_BYTES) {
+function validateEnvironment(addresses: Record<string, Address>, certificates: readonly string[]): void {
+  const text = JSON.stringify(addresses).replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(ADDRESS_BYTES));
+  const bytes = text.length + certificates.length * CERTIFICATE_BYTES + OTHER_BYTES;
+  if (bytes > ENVIRONMENT_QUOTA_BYTES) {
     throw new Error(
       `backends whose address is known at deployment only must fit into ${ENVIRONMENT_QUOTA_BYTES} bytes of environment, ` +
-        `got about ${text.length}: give some a url in the policy`,
+        `got about ${bytes}: give some a url in the policy`,
     );
   }
 }

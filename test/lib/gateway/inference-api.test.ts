@@ -1,0 +1,183 @@
+import { describe, expect, it } from '@jest/globals';
+import { Duration, type Stack, Token } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { InferenceApi, type InferenceApiProps, RatePlans, ResponseCache } from '../../../lib';
+import { POLICY, givenVpc, newStack, templateOf } from '../synthesise';
+
+const URLS = {
+  ...POLICY,
+  backends: POLICY.backends.map(({ name }) => ({ name, url: `https://${name}.example.com:8443` })),
+};
+
+function addApi(stack: Stack, props: Partial<InferenceApiProps> = {}): InferenceApi {
+  const vpc = givenVpc(stack);
+  const store = new ResponseCache(stack, 'Store', { vpc });
+  return new InferenceApi(stack, 'Api', { policy: URLS, vpc, store, ...props });
+}
+
+const methods = (template: Template) =>
+  Object.values(template.findResources('AWS::ApiGateway::Method')).map(
+    (method) => method.Properties as { HttpMethod: string; AuthorizationType: string; ApiKeyRequired?: boolean },
+  );
+
+describe('an inference API', () => {
+  const template = templateOf((stack) => addApi(stack));
+
+  it('streams every answer of the function, for as long as a backend may take', () => {
+    const streaming = template.findResources('AWS::ApiGateway::Method', {
+      Properties: { Integration: { Type: 'AWS_PROXY', ResponseTransferMode: 'STREAM', TimeoutInMillis: 900_000 } },
+    });
+    expect(Object.keys(streaming)).toHaveLength(5);
+    template.hasResourceProperties('AWS::Lambda::Function', { Description: 'Serves inference requests', Timeout: 330 });
+  });
+
+  it('lets nobody in without a key, but the health check', () => {
+    const open = methods(template).filter((method) => method.AuthorizationType !== 'CUSTOM');
+    expect(open).toEqual([expect.objectContaining({ HttpMethod: 'GET', AuthorizationType: 'NONE' })]);
+    for (const method of methods(template).filter((each) => each.AuthorizationType === 'CUSTOM')) {
+      expect(method.ApiKeyRequired).toBe(true);
+    }
+    template.hasResourceProperties('AWS::ApiGateway::RestApi', { ApiKeySourceType: 'AUTHORIZER' });
+    template.hasResourceProperties('AWS::ApiGateway::Authorizer', {
+      Type: 'TOKEN',
+      IdentitySource: 'method.request.header.Authorization',
+      AuthorizerResultTtlInSeconds: 300,
+    });
+  });
+
+  it('speaks TLS 1.3 and is regional', () => {
+    template.hasResourceProperties('AWS::ApiGateway::RestApi', {
+      SecurityPolicy: 'SecurityPolicy_TLS13_1_3_2025_09',
+      EndpointAccessMode: 'STRICT',
+      EndpointConfiguration: { Types: ['REGIONAL'] },
+    });
+  });
+
+  it('answers its own errors as OpenAI error objects', () => {
+    const responses = Object.values(template.findResources('AWS::ApiGateway::GatewayResponse'));
+    expect(responses).toHaveLength(14);
+    for (const { Properties } of responses) {
+      const text = (Properties as { ResponseTemplates: Record<string, string> }).ResponseTemplates['application/json']!;
+      const rendered = text
+        .replace('$context.error.messageString', '"message"')
+        .replace('$context.error.validationErrorString', 'detail');
+      expect(JSON.parse(rendered)).toEqual({
+        error: {
+          message: expect.any(String),
+          type: expect.any(String),
+          param: null,
+          code: expect.any(String),
+        },
+      });
+    }
+  });
+
+  it('refuses a body without a model before it costs a function', () => {
+    template.hasResourceProperties('AWS::ApiGateway::Model', {
+      Schema: Match.objectLike({ title: 'ChatCompletion', required: ['model', 'messages'] }),
+    });
+    template.hasResourceProperties('AWS::ApiGateway::RequestValidator', { ValidateRequestBody: true });
+  });
+
+  it('logs who called, and neither key nor body', () => {
+    template.hasResourceProperties('AWS::ApiGateway::Stage', {
+      AccessLogSetting: { Format: Match.serializedJson(Match.objectLike({ tenant: '$context.authorizer.tenant' })) },
+      MethodSettings: [Match.objectLike({ DataTraceEnabled: false, LoggingLevel: 'ERROR', MetricsEnabled: true })],
+      TracingEnabled: true,
+    });
+  });
+
+  it('lets the function reach its store and its backends, and nothing else', () => {
+    const [group] = Object.values(
+      template.findResources('AWS::EC2::SecurityGroup', {
+        Properties: { GroupDescription: 'Serves inference requests' },
+      }),
+    );
+    expect((group!.Properties as { SecurityGroupEgress: unknown[] }).SecurityGroupEgress).toEqual([
+      expect.objectContaining({ FromPort: 8443, ToPort: 8443, CidrIp: '0.0.0.0/0' }),
+    ]);
+    template.hasResourceProperties('AWS::EC2::SecurityGroupEgress', { FromPort: 6380, ToPort: 6380 });
+  });
+
+  it('lets the authorizer read one table, item by item', () => {
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Action: 'dynamodb:GetItem' })]) },
+    });
+  });
+
+  it.each([
+    [{ endpoints: { tpu: {} as never } }, 'endpoints must name backends of the policy (gpu, backup), got "tpu"'],
+    [{ policy: POLICY }, 'backends "gpu" has neither a url in the policy nor an entry in endpoints: give one of them'],
+    [
+      { endpoints: { gpu: {} as never } },
+      'backends "gpu" has both a url in the policy and an entry in endpoints: give one of them',
+    ],
+    [{ storeTimeout: Duration.millis(1) }, 'storeTimeout must be from 5 ms to 5 s, got 1 ms'],
+    [{ keyCacheTtl: Duration.hours(2) }, 'keyCacheTtl must be at most 1 hour, got 7200 s'],
+  ])('refuses %j', (props, message) => {
+    expect(() => addApi(newStack(), props)).toThrow(message);
+  });
+
+  it('says at synth when the addresses known at deployment only are too many', () => {
+    const stack = newStack();
+    const backends = Array.from({ length: 40 }, (_, index) => ({
+      name: `backend-${index}`,
+      url: Token.asString({ Ref: `Url${index}` }),
+    }));
+    const models = [{ name: 'qwen3-8b', backends: backends.map(({ name }) => name) }];
+    expect(() => addApi(stack, { policy: { ...POLICY, backends, models } })).toThrow(
+      /^backends whose address is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
+    );
+  });
+});
+
+describe('rate plans', () => {
+  const stack = newStack();
+  const policy = {
+    ...URLS,
+    plans: [
+      { name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000, requestsPerDay: 5000 },
+      { name: 'small', requestsPerMinute: 2, tokensPerMinute: 1000 },
+    ],
+    tenants: [
+      { name: 'acme', plan: 'standard' },
+      { name: 'globex', plan: 'small' },
+    ],
+  };
+  const api = addApi(stack, { policy });
+  const plans = new RatePlans(stack, 'Plans', { policy, restApi: api.restApi, tenants: api.tenants });
+  const template = Template.fromStack(stack);
+
+  it('hold back floods, and leave the exact limit to the gateway', () => {
+    template.hasResourceProperties('AWS::ApiGateway::UsagePlan', {
+      Throttle: { RateLimit: 20, BurstLimit: 1200 },
+      Quota: { Limit: 5000, Period: 'DAY' },
+    });
+    template.hasResourceProperties('AWS::ApiGateway::UsagePlan', { Throttle: { RateLimit: 10, BurstLimit: 20 } });
+  });
+
+  it('give each tenant a key whose value stands nowhere in the template', () => {
+    const keys = Object.values(template.findResources('AWS::ApiGateway::ApiKey'));
+    expect(keys).toHaveLength(2);
+    for (const key of keys) expect(key.Properties).not.toHaveProperty('Value');
+    template.resourceCountIs('AWS::ApiGateway::UsagePlanKey', 2);
+  });
+
+  it('register the keys by a function that may read those keys only', () => {
+    template.hasResourceProperties('Custom::TenantKey', { Tenant: 'globex', Plan: 'small' });
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Action: 'apigateway:GET', Resource: [Match.anyValue(), Match.anyValue()] }),
+          Match.objectLike({ Action: ['dynamodb:DeleteItem', 'dynamodb:PutItem'] }),
+        ]),
+      },
+    });
+  });
+
+  it('say how to read a key, and which tenants there are', () => {
+    expect(plans.readKeyCommand('acme')).toMatch(/^aws apigateway get-api-key --api-key \S+ --include-value/);
+    expect(plans.usagePlan('small').usagePlanId).toBeDefined();
+    expect(() => plans.apiKey('initech')).toThrow(`tenant must be one of the policy's (acme, globex), got "initech"`);
+  });
+});

@@ -1,0 +1,121 @@
+import { describe, expect, it } from '@jest/globals';
+import { Duration } from 'aws-cdk-lib';
+import { Match } from 'aws-cdk-lib/assertions';
+import * as acm from 'aws-cdk-lib/aws-certificatemanager';
+import { EndpointCertificate, ModelEndpoint, type ModelEndpointProps } from '../../../lib';
+import { givenVpc, newStack, templateOf } from '../synthesise';
+
+describe('a model endpoint', () => {
+  const template = templateOf((stack) => new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack) }));
+
+  it('is internal, with TLS on both sides', () => {
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', { Scheme: 'internal' });
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::Listener', {
+      Port: 443,
+      Protocol: 'HTTPS',
+      Certificates: [{ CertificateArn: { 'Fn::GetAtt': [Match.stringLikeRegexp('Certificate'), 'Arn'] } }],
+    });
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      Protocol: 'HTTPS',
+      HealthCheckPath: '/health',
+      HealthCheckProtocol: 'HTTPS',
+    });
+  });
+
+  it('sends a request where the fewest are in progress', () => {
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      TargetGroupAttributes: Match.arrayWith([
+        { Key: 'load_balancing.algorithm.type', Value: 'least_outstanding_requests' },
+      ]),
+    });
+  });
+
+  it('logs access in any region, to a bucket that its service may write to', () => {
+    template.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+      LoadBalancerAttributes: Match.arrayWith([{ Key: 'access_logs.s3.enabled', Value: 'true' }]),
+    });
+    template.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Effect: 'Allow',
+            Principal: { Service: 'logdelivery.elasticloadbalancing.amazonaws.com' },
+            Action: 's3:PutObject',
+          }),
+        ]),
+      },
+    });
+  });
+
+  it('opens its port to nobody by itself', () => {
+    template.hasResourceProperties('AWS::EC2::SecurityGroup', {
+      GroupDescription: 'Load balancer of a model',
+      SecurityGroupIngress: Match.absent(),
+    });
+  });
+
+  it('takes a certificate of your own, and makes none then', () => {
+    const given = templateOf((stack) => {
+      const certificate = acm.Certificate.fromCertificateArn(
+        stack,
+        'Given',
+        'arn:aws:acm:us-east-1:111122223333:certificate/1',
+      );
+      const endpoint = new ModelEndpoint(stack, 'Endpoint', {
+        vpc: givenVpc(stack),
+        certificate,
+        serverName: 'models.example.com',
+      });
+      expect([endpoint.serverName, endpoint.certificate]).toEqual(['models.example.com', undefined]);
+    });
+    given.resourceCountIs('Custom::EndpointCertificate', 0);
+  });
+
+  it.each<[string, Partial<ModelEndpointProps>, string]>([
+    [
+      'a name without certificate',
+      { serverName: 'a.b' },
+      'certificate is required: certificate and serverName go together',
+    ],
+    [
+      'a certificate without name',
+      { certificate: {} as never },
+      'serverName is required: certificate and serverName go',
+    ],
+    [
+      'two certificates',
+      { certificate: {} as never, serverName: 'a.b', endpointCertificate: {} as never },
+      'certificate and endpointCertificate exclude each other',
+    ],
+  ])('refuses %s', (_, props, message) => {
+    const stack = newStack();
+    expect(() => new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), ...props })).toThrow(message);
+  });
+});
+
+describe('an endpoint certificate', () => {
+  it('is made by a function that may touch certificates and nothing else', () => {
+    const template = templateOf(
+      (stack) => new EndpointCertificate(stack, 'Certificate', { serverName: 'models.internal', serial: '2' }),
+    );
+    template.hasResourceProperties('Custom::EndpointCertificate', {
+      ServerName: 'models.internal',
+      ValidityDays: 398,
+      Serial: '2',
+    });
+    template.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({ Action: ['acm:AddTagsToCertificate', 'acm:DeleteCertificate', 'acm:ImportCertificate'] }),
+        ]),
+      },
+    });
+  });
+
+  it.each([
+    [{ serverName: 'not a host' }, 'serverName must be a host name of at most 64 lower-case characters'],
+    [{ validity: Duration.days(900) }, 'validity must be from 1 to 825 days, got 900'],
+  ])('refuses %j', (props, message) => {
+    expect(() => new EndpointCertificate(newStack(), 'Certificate', props)).toThrow(message);
+  });
+});

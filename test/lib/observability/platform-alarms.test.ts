@@ -1,0 +1,52 @@
+import { describe, expect, it } from '@jest/globals';
+import { Duration } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { InferencePlatform, JobQueue, PlatformAlarms } from '../../../lib';
+import { FLEETS, POLICY, newStack } from '../synthesise';
+
+describe('the alarms of a platform', () => {
+  it('watch what they are given, and nothing else', () => {
+    const stack = newStack();
+    const { alarms } = new PlatformAlarms(stack, 'Watch', {
+      topic: new sns.Topic(stack, 'OnCall'),
+      queue: new JobQueue(stack, 'Jobs'),
+      jobAge: Duration.minutes(10),
+    });
+    expect(alarms).toHaveLength(2);
+    Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'ApproximateAgeOfOldestMessage',
+      Threshold: 600,
+      AlarmDescription: 'A job has waited longer than 10 minutes',
+    });
+  });
+
+  it('stay quiet while nobody calls, and speak when no instance answers', () => {
+    const stack = newStack();
+    new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+    const template = Template.fromStack(stack);
+    const breaching = template.findResources('AWS::CloudWatch::Alarm', {
+      Properties: { TreatMissingData: 'breaching' },
+    });
+    expect(Object.values(breaching).map(({ Properties }) => (Properties as { MetricName: string }).MetricName)).toEqual(
+      ['HealthyHostCount'],
+    );
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmDescription: 'More than 1 % of the requests end in a server error',
+      Metrics: Match.arrayWith([Match.objectLike({ Expression: 'IF(requests >= 20, 100 * errors / requests, 0)' })]),
+    });
+  });
+});
+
+describe('the dashboard of a platform', () => {
+  it('shows the alarms first, then what users feel, then each part', () => {
+    const stack = newStack();
+    new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+    const [dashboard] = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Dashboard'));
+    const body = JSON.stringify((dashboard!.Properties as { DashboardBody: unknown }).DashboardBody);
+    const order = ['Alarms', 'Requests', 'Time to first token, ms', 'Store, per cent', 'gpu: hosts'];
+    const places = order.map((title) => body.indexOf(`\\"title\\":\\"${title}\\"`));
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(Math.min(...places)).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,134 @@
+import { describe, expect, it } from '@jest/globals';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { InferencePlatform, PlatformKey } from '../../../lib';
+import { FLEETS, POLICY, givenVpc, newStack, templateOf } from '../synthesise';
+
+describe('an inference platform', () => {
+  const template = templateOf((stack) => new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS }));
+
+  it('spreads over three zones, with no public address but those of the NAT gateways', () => {
+    template.resourceCountIs('AWS::EC2::Subnet', 6);
+    template.allResourcesProperties('AWS::EC2::Subnet', { MapPublicIpOnLaunch: false });
+    template.resourceCountIs('AWS::EC2::NatGateway', 3);
+    template.allResourcesProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', { Scheme: 'internal' });
+  });
+
+  it('encrypts everything that it stores on its own key', () => {
+    const key = { 'Fn::GetAtt': [Match.stringLikeRegexp('PlatformKey'), 'Arn'] };
+    template.hasResourceProperties('AWS::KMS::Key', { EnableKeyRotation: true });
+    template.allResourcesProperties('AWS::Logs::LogGroup', { KmsKeyId: key });
+    template.allResourcesProperties('AWS::SQS::Queue', { KmsMasterKeyId: key });
+    template.allResourcesProperties('AWS::SNS::Topic', { KmsMasterKeyId: key });
+    template.allResourcesProperties('AWS::Lambda::Function', { KmsKeyArn: key });
+    template.hasResourceProperties('AWS::ElastiCache::ReplicationGroup', { KmsKeyId: key });
+    template.hasResourceProperties('AWS::DynamoDB::Table', { SSESpecification: { KMSMasterKeyId: key } });
+  });
+
+  it('serves each fleet under the names of the models that use it', () => {
+    const userData = JSON.stringify(template.findResources('AWS::EC2::LaunchTemplate'));
+    expect(userData).toContain('--served-model-name \\\\\\n  qwen3-8b');
+  });
+
+  it('brings the policy to the function as a layer that shows it, without what only a deployment knows', () => {
+    template.hasResource('AWS::Lambda::LayerVersion', {
+      Metadata: { InferencePolicy: JSON.parse(JSON.stringify(POLICY)) as object },
+    });
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      Description: 'Serves inference requests',
+      Layers: [{ Ref: Match.stringLikeRegexp('PolicyLayer') }],
+      Environment: { Variables: { BACKENDS: Match.objectLike({ 'Fn::Join': Match.anyValue() }) } },
+    });
+  });
+
+  it('lets alarms publish to its encrypted topic', () => {
+    template.hasResourceProperties('AWS::SNS::TopicPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Effect: 'Allow',
+            Principal: { Service: 'cloudwatch.amazonaws.com' },
+            Action: 'sns:Publish',
+          }),
+        ]),
+      },
+    });
+    const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+    expect(alarms.length).toBeGreaterThan(10);
+    for (const alarm of alarms) {
+      const { AlarmActions, OKActions } = alarm.Properties as Record<string, unknown[]>;
+      expect([AlarmActions, OKActions]).toEqual([[{ Ref: expect.any(String) }], [{ Ref: expect.any(String) }]]);
+    }
+  });
+
+  it('keeps the logical ids of what holds state', () => {
+    const stateful = ['AWS::KMS::Key', 'AWS::DynamoDB::Table', 'AWS::SQS::Queue', 'AWS::ElastiCache::ReplicationGroup'];
+    const ids = [...stateful, 'AWS::S3::Bucket', 'AWS::ApiGateway::RestApi', 'AWS::ApiGateway::ApiKey'].flatMap(
+      (type) => Object.keys(template.findResources(type)),
+    );
+    expect(ids).toMatchSnapshot();
+  });
+
+  it('is built in a given network, on a given key, with a given topic', () => {
+    const stack = newStack();
+    new InferencePlatform(stack, 'Platform', {
+      policy: POLICY,
+      fleets: FLEETS,
+      vpc: givenVpc(stack),
+      encryptionKey: kms.Key.fromKeyArn(stack, 'Given', 'arn:aws:kms:us-east-1:111122223333:key/abcd'),
+      alarmTopic: sns.Topic.fromTopicArn(stack, 'OnCall', 'arn:aws:sns:us-east-1:111122223333:on-call'),
+    });
+    const given = Template.fromStack(stack);
+    given.resourceCountIs('AWS::EC2::VPC', 0);
+    given.resourceCountIs('AWS::KMS::Key', 0);
+    given.resourceCountIs('AWS::SNS::Topic', 0);
+    given.allResourcesProperties('AWS::CloudWatch::Alarm', {
+      AlarmActions: ['arn:aws:sns:us-east-1:111122223333:on-call'],
+    });
+  });
+
+  it('stands twice in one stack, and below a permissions boundary', () => {
+    const stack = newStack();
+    iam.PermissionsBoundary.of(stack).apply(
+      iam.ManagedPolicy.fromManagedPolicyArn(stack, 'Boundary', 'arn:aws:iam::111122223333:policy/boundary'),
+    );
+    const encryptionKey = new PlatformKey(stack, 'Key');
+    const vpc = givenVpc(stack);
+    for (const id of ['First', 'Second']) {
+      new InferencePlatform(stack, id, { policy: POLICY, fleets: FLEETS, vpc, encryptionKey });
+    }
+    const both = Template.fromStack(stack);
+    both.resourceCountIs('AWS::ApiGateway::RestApi', 2);
+    both.allResourcesProperties('AWS::IAM::Role', {
+      PermissionsBoundary: 'arn:aws:iam::111122223333:policy/boundary',
+    });
+    const userIds = Object.values(both.findResources('AWS::ElastiCache::User')).map(
+      (user) => (user.Properties as { UserId: string }).UserId,
+    );
+    expect(new Set(userIds).size).toBe(2);
+  });
+
+  it.each([
+    [
+      'a fleet is missing',
+      { fleets: {} },
+      'fleets["gpu"]: is required, since the backend has no url: say what model it loads',
+    ],
+    [
+      'a fleet has no backend',
+      { fleets: { ...FLEETS, tpu: FLEETS.gpu } },
+      'fleets["tpu"]: must name a backend without url (gpu)',
+    ],
+    [
+      'a key stands in plain text',
+      { policy: { ...POLICY, tenants: [{ name: 'acme', plan: 'standard', keys: ['sk-secret-1'] }] } },
+      'tenants[0].keys: must not be in a synthesised policy',
+    ],
+  ])('says what to do when %s', (_, change, message) => {
+    expect(() => new InferencePlatform(newStack(), 'Platform', { policy: POLICY, fleets: FLEETS, ...change })).toThrow(
+      message,
+    );
+  });
+});

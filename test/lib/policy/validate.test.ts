@@ -1,0 +1,171 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { BreakerWindowKind, PolicyDocument } from '../../../lib';
+import { resolvePolicy } from '../../../lib/policy/defaults';
+import { assertValidPolicy, validatePolicy } from '../../../lib/policy/validate';
+import { POLICY } from '../synthesise';
+
+const SYNTH = { plainKeysAllowed: false };
+
+/** The faults of the small policy with some of its fields replaced. */
+function faultsOf(change: object, options = SYNTH): string[] {
+  return validatePolicy({ ...POLICY, ...change }, options).map((fault) => `${fault.path}: ${fault.message}`);
+}
+
+describe('a policy', () => {
+  it('is valid as the reference platform ships it', () => {
+    expect(() => PolicyDocument.fromFile('bin/policy.json')).not.toThrow();
+  });
+
+  it('has all its faults named at once, each with its path', () => {
+    const policy = {
+      plans: [
+        { name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000 },
+        { name: 'Premium!', requestsPerMinute: 600, tokensPerMinute: -5 },
+      ],
+      tenants: [{ name: 'acme', plan: 'gold', keys: ['sk-12345678'] }],
+      backends: [{ name: 'gpu', url: 'ftp://models' }],
+      models: [{ name: 'qwen3-8b', backends: ['gpu', 'tpu'] }],
+    };
+    expect(() => assertValidPolicy(policy, SYNTH)).toThrow(
+      [
+        'the policy has 6 faults:',
+        '  plans[1].name: must be lower-case letters, digits and hyphens, a letter or digit at each end, at most 63 characters, got "Premium!"',
+        '  plans[1].tokensPerMinute: must be a whole number of at least 1, got -5',
+        '  backends[0].url: must be an address such as "https://models.example.com", without query or credentials, got "ftp://models"',
+        '  tenants[0].plan: must name a plan of the policy ("standard", "Premium!"), got "gold"',
+        '  tenants[0].keys: must not be in a synthesised policy, where it would reach a template; leave it out: the API makes one',
+        '  models[0].backends[1]: must name a backend of the policy ("gpu"), got "tpu"',
+      ].join('\n'),
+    );
+  });
+
+  it.each([
+    ['no tenants', { tenants: [] }, 'tenants: must be a list of at least 1, got []'],
+    [
+      'a plan twice',
+      { plans: [...POLICY.plans, ...POLICY.plans] },
+      'plans[1].name: must be unique, got "standard" again',
+    ],
+    [
+      'a misspelt field',
+      { cach: {} },
+      'cach: is not a known field; write one of plans, tenants, backends, models, cache, onStoreLoss',
+    ],
+    ['no models', { models: undefined }, 'models: is required'],
+    [
+      'an unknown store-loss rule',
+      { onStoreLoss: 'panic' },
+      'onStoreLoss: must be "localLimits" or "reject", got "panic"',
+    ],
+    [
+      'a backend twice in a chain',
+      { models: [{ name: 'm', backends: ['gpu', 'gpu'] }] },
+      'models[0].backends[1]: "gpu" is listed twice',
+    ],
+    [
+      'a degraded answer for embeddings',
+      { models: [{ name: 'm', kind: 'embedding', backends: ['gpu'], degradedAnswer: 'Sorry' }] },
+      'models[0].degradedAnswer: must be left out: an embedding has no text answer',
+    ],
+    [
+      'a request limit above the minute',
+      { plans: [{ name: 'standard', requestsPerMinute: 1, tokensPerMinute: 100, maxTokensPerRequest: 101 }] },
+      'plans[0].maxTokensPerRequest: must be at most tokensPerMinute (100), or such a request could never be admitted, got 101',
+    ],
+    [
+      'a day below the minute',
+      {
+        plans: [{ name: 'standard', requestsPerMinute: 10, tokensPerMinute: 100, tokensPerDay: 99, requestsPerDay: 9 }],
+      },
+      'plans[0].tokensPerDay: must be at least tokensPerMinute (100), got 99',
+    ],
+    [
+      'a breaker that cannot open',
+      {
+        backends: [
+          { name: 'gpu', breaker: { window: { kind: 'count', size: 5 }, minimumCalls: 6 } },
+          POLICY.backends[1],
+        ],
+      },
+      "backends[0].breaker.minimumCalls: must be at most the window's size (5), or the breaker could never open, got 6",
+    ],
+    [
+      'a first token later than the end',
+      { backends: [{ name: 'gpu', timeouts: { firstTokenMs: 5000, totalMs: 1000 } }, POLICY.backends[1]] },
+      'backends[0].timeouts.firstTokenMs: must be at most totalMs (1000), got 5000',
+    ],
+  ])('with %s is refused', (_, change, message) => {
+    expect(faultsOf(change)).toContain(message);
+  });
+
+  it('may carry keys for a local run, each to one tenant', () => {
+    const tenants = [
+      { name: 'acme', plan: 'standard', keys: ['sk-12345678'] },
+      { name: 'globex', plan: 'standard', keys: ['sk-12345678'] },
+    ];
+    expect(faultsOf({ tenants }, { plainKeysAllowed: true })).toEqual([
+      'tenants[1].keys[0]: must be unique to one tenant',
+    ]);
+  });
+
+  it('takes an address that is known at deployment only', () => {
+    expect(faultsOf({ backends: [{ name: 'gpu', url: 'http://${Token[TOKEN.12]}/x' }, POLICY.backends[1]] })).toEqual(
+      [],
+    );
+  });
+
+  it('of any shape is judged, never a crash', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(validatePolicy(value, SYNTH).length).toBeGreaterThan(0);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(...Object.keys(POLICY)), fc.jsonValue(), (field, value) => {
+        expect(Array.isArray(validatePolicy({ ...POLICY, [field]: value }, SYNTH))).toBe(true);
+      }),
+    );
+  });
+
+  it('says where JSON is broken', () => {
+    expect(() => PolicyDocument.fromJson('{"plans": [')).toThrow(/^the policy is not valid JSON: /);
+  });
+
+  it('lists its faults for a caller that wants no exception', () => {
+    expect(PolicyDocument.validate({ ...POLICY, tenants: [] })).toEqual([
+      'tenants: must be a list of at least 1, got []',
+    ]);
+  });
+});
+
+describe('the defaults of a policy', () => {
+  const resolved = resolvePolicy({ ...POLICY, plans: [{ name: 'p', requestsPerMinute: 1, tokensPerMinute: 500 }] });
+
+  it('fill what was left out', () => {
+    expect(resolved.plans[0]).toMatchObject({ parallelRequests: 32, maxTokensPerRequest: 500 });
+    expect(resolved.models[0]).toMatchObject({ kind: 'chat', expectedOutputTokens: 256 });
+    expect(resolved.cache).toEqual({ ttlSeconds: 600, staleSeconds: 86_400 });
+    expect(resolved.onStoreLoss).toBe('localLimits');
+    expect(resolved.backends[0]!.timeouts).toEqual({ connectMs: 500, firstTokenMs: 10_000, totalMs: 300_000 });
+  });
+
+  it('leave answers uncached unless the policy says otherwise', () => {
+    expect(resolvePolicy({ ...POLICY, cache: undefined }).cache).toBeUndefined();
+  });
+
+  it('never exceed what was set', () => {
+    const [backend] = resolvePolicy({
+      ...POLICY,
+      backends: [
+        {
+          name: 'gpu',
+          timeouts: { totalMs: 2000 },
+          breaker: { window: { kind: BreakerWindowKind.COUNT, size: 8 } },
+        },
+      ],
+    }).backends;
+    expect(backend!.timeouts.firstTokenMs).toBe(2000);
+    expect(backend!.breaker.minimumCalls).toBe(8);
+  });
+});
