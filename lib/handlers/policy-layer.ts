@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createHash } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { RemovalPolicy, Token } from 'aws-cdk-lib';
+import { RemovalPolicy, Stage, Token } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { InferencePolicy } from '../policy/policy';
@@ -28,17 +28,24 @@ export class PolicyLayer extends Construct {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
     const policy = withoutDeployTimeAddresses(props.policy);
-    const directory = mkdtempSync(path.join(tmpdir(), 'inference-policy-'));
-    writeFileSync(path.join(directory, 'policy.json'), JSON.stringify(policy));
     this.layer = new lambda.LayerVersion(this, 'Layer', {
       description: 'The inference policy that the functions obey',
-      code: lambda.Code.fromAsset(directory),
+      code: lambda.Code.fromAsset(this.writePolicy(JSON.stringify(policy))),
       compatibleArchitectures: [lambda.Architecture.ARM_64],
       compatibleRuntimes: [lambda.Runtime.NODEJS_24_X],
       removalPolicy: RemovalPolicy.DESTROY,
     });
     const resource = this.layer.node.defaultChild as lambda.CfnLayerVersion;
     resource.addMetadata('InferencePolicy', policy);
+  }
+
+  /** Writes the policy beside the templates, where a new synth finds its own again, and returns the directory. */
+  private writePolicy(text: string): string {
+    const hash = createHash('sha256').update(text).digest('hex').slice(0, 16);
+    const directory = path.join(Stage.of(this)!.assetOutdir, `inference-policy.${hash}`);
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(path.join(directory, 'policy.json'), text);
+    return directory;
   }
 }
 

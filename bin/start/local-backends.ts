@@ -1,0 +1,45 @@
+import type { InferencePolicy } from '../../lib/policy';
+import { UserError } from '../user-error';
+import { DEMONSTRATION_PACE, startModelStub } from './model-stub';
+
+/** What serves a backend of the policy in a local run. */
+export interface LocalBackend {
+  readonly name: string;
+  readonly url: string;
+  readonly isStub: boolean;
+}
+
+/** What serves all backends. */
+export interface LocalBackends {
+  readonly list: readonly LocalBackend[];
+  /** Stops the stubs. */
+  close(): Promise<void>;
+}
+
+/**
+ * Finds what serves each backend: the address that the user gave, else the policy's own, else a stub.
+ *
+ * @param given addresses by backend name
+ * @throws UserError for an address whose backend the policy does not have
+ */
+export async function serveBackends(
+  policy: InferencePolicy,
+  given: Readonly<Record<string, string>>,
+): Promise<LocalBackends> {
+  const names = policy.backends.map((backend) => backend.name);
+  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new UserError(`--backend ${unknown}: the policy has no such backend, only ${names.join(', ')}`);
+  }
+  const stubs: { close(): Promise<void> }[] = [];
+  const list = await Promise.all(
+    policy.backends.map(async ({ name, url }) => {
+      const address = given[name] ?? url;
+      if (address !== undefined) return { name, url: address, isStub: false };
+      const stub = await startModelStub({ name, pace: DEMONSTRATION_PACE });
+      stubs.push(stub);
+      return { name, url: stub.url, isStub: true };
+    }),
+  );
+  return { list, close: async () => void (await Promise.all(stubs.map((stub) => stub.close()))) };
+}

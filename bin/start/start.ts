@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Stack } from 'aws-cdk-lib';
+import { InferencePlatform, type InferencePolicy } from '../../lib';
+import { announcement } from './announcement';
+import { functionsOf, readApi } from './api-gateway/api-definition';
+import { type AnsweredRequest, ApiGatewayFront } from './api-gateway/front';
+import { UsagePlans } from './api-gateway/usage-plans';
+import { startEmbeddedTable } from './embedded-table';
+import { defineFunction, type LocalValues } from './function-definition';
+import { listenLocally } from './http-listener';
+import { loadFunction } from './lambda-runtime';
+import { type LocalBackend, serveBackends } from './local-backends';
+import { loadLocalPolicy } from './local-policy';
+import { type LocalStore, serveStore } from './local-store';
+import { synthesise } from './synthesis';
+import { registerTenantKeys } from './tenant-keys';
+
+/** How a local run is started. */
+export interface StartOptions {
+  /** Path of the policy. @default - the reference policy */
+  readonly policyFile?: string;
+  /** Port of the front; 0 for any free one. */
+  readonly port: number;
+  /** Addresses of real backends by their name in the policy. */
+  readonly backends: Readonly<Record<string, string>>;
+  /** Address of a real store. @default - one in this process */
+  readonly storeUrl?: string;
+  /** Whether the functions' own log and metric lines are printed. */
+  readonly functionLogs: boolean;
+  /** Takes what is printed. */
+  print(text: string): void;
+}
+
+/** A platform that serves on this machine. */
+export interface LocalRun {
+  /** Address of the front, `http://127.0.0.1:<port>`. */
+  readonly url: string;
+  /** Stops accepting, lets requests in progress finish for a few seconds, and ends. */
+  close(): Promise<void>;
+}
+
+/** What a request in progress gets to finish when the run ends. */
+const GRACE_MS = 5000;
+
+/**
+ * Synthesises the platform from a policy and serves what its template describes: the built handlers behind a front that
+ * does what API Gateway does for them.
+ *
+ * @throws UserError for what the user can put right
+ */
+export async function start(options: StartOptions): Promise<LocalRun> {
+  const closers: (() => unknown)[] = [];
+  const closeAll = async () => void (await Promise.all(closers.map((close) => close())));
+  try {
+    const localPolicy = loadLocalPolicy(options.policyFile);
+    const backends = await serveBackends(localPolicy.policy, options.backends);
+    closers.push(() => backends.close());
+    const store = await serveStore(options.storeUrl);
+    closers.push(() => store.close());
+
+    const synthesis = synthesise(platformOf(withAddresses(localPolicy.policy, backends.list)));
+    closers.push(() => synthesis.remove());
+    const api = readApi(synthesis.template);
+    const tenantKeys = registerTenantKeys(synthesis.template, localPolicy.keys);
+    const table = await startEmbeddedTable(tenantKeys.rows);
+    closers.push(() => table.close());
+
+    const localValues = localEnvironment(store, table.url);
+    const functions = new Map(
+      await Promise.all(
+        functionsOf(api).map(async (id) => {
+          const definition = defineFunction(synthesis, id, localValues);
+          const log = (text: string) => {
+            if (options.functionLogs) options.print(text);
+          };
+          return [id, await loadFunction(definition, log)] as const;
+        }),
+      ),
+    );
+    const front = new ApiGatewayFront({
+      api,
+      usagePlans: new UsagePlans(synthesis.template, tenantKeys.keyIds, Date.now),
+      functions,
+      onAnswered: (answered) => options.print(accessLine(answered)),
+    });
+    const listener = await listenLocally(options.port, (request, response) => front.handle(request, response));
+    options.print(
+      announcement({ url: listener.url, localPolicy, storeDescription: store.description, backends: backends.list }),
+    );
+    return {
+      url: listener.url,
+      close: async () => {
+        listener.server.close();
+        await Promise.race([front.idle(), delay(GRACE_MS, undefined, { ref: false })]);
+        await listener.close();
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** The platform as anyone would write it into a stack. */
+function platformOf(policy: InferencePolicy): (stack: Stack) => void {
+  return (stack) => void new InferencePlatform(stack, 'Platform', { policy });
+}
+
+/** Backends that would be fleets are servers at an address here; the rest of the policy is as it was reviewed. */
+function withAddresses(policy: InferencePolicy, backends: readonly LocalBackend[]): InferencePolicy {
+  const addresses = new Map(backends.map(({ name, url }) => [name, url]));
+  return { ...policy, backends: policy.backends.map((backend) => ({ ...backend, url: addresses.get(backend.name) })) };
+}
+
+/** In place of what a deployment knows: addresses on this machine, and no IAM, whose tokens nobody here checks. */
+function localEnvironment(store: LocalStore, tableUrl: string): LocalValues {
+  return {
+    STORE_URL: store.url,
+    ...(store.timeoutMs !== undefined && { STORE_TIMEOUT_MS: String(store.timeoutMs) }),
+    STORE_USER: undefined,
+    STORE_CACHE_NAME: undefined,
+    POLICY_FILE: '/opt/policy.json',
+    TABLE_NAME: 'tenant-keys',
+    AWS_ENDPOINT_URL_DYNAMODB: tableUrl,
+  };
+}
+
+function accessLine({ method, path, statusCode, milliseconds, tenant, cache, servedBy }: AnsweredRequest): string {
+  const details = [tenant && `tenant=${tenant}`, cache && `cache=${cache}`, servedBy && `served-by=${servedBy}`].filter(
+    Boolean,
+  );
+  return `${[method, path, statusCode, `${milliseconds.toFixed(0)} ms`, ...details].join('  ')}\n`;
+}

@@ -1,0 +1,92 @@
+import { createHash } from 'node:crypto';
+
+/** What the model stub says, as pure functions: the same request always has the same answer. */
+
+/** The fields of a request that the stub looks at. */
+export interface StubRequest {
+  readonly model?: string;
+  readonly stream?: boolean;
+  readonly stream_options?: { readonly include_usage?: boolean };
+  readonly n?: number;
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
+  readonly messages?: readonly { readonly role: string; readonly content: unknown }[];
+  readonly prompt?: unknown;
+  readonly input?: unknown;
+  readonly encoding_format?: string;
+  readonly dimensions?: number;
+}
+
+/** A text answer: a token is a word with the space before it. */
+export interface StubAnswer {
+  readonly promptTokens: number;
+  readonly tokens: readonly string[];
+  readonly finishReason: 'stop' | 'length';
+}
+
+/** Vector length where the request names none: that of bge-m3. */
+const DIMENSIONS = 1024;
+
+/** How much of the question comes back in the answer. */
+const ECHOED_CHARACTERS = 200;
+
+/** Answers a chat or completion request. */
+export function answerText(backend: string, request: StubRequest): StubAnswer {
+  const prompt = request.messages ? contentText(request.messages.at(-1)?.content) : contentText(request.prompt);
+  const all = (request.messages ?? []).map((message) => contentText(message.content)).join(' ') || prompt;
+  const said = prompt.length > ECHOED_CHARACTERS ? `${prompt.slice(0, ECHOED_CHARACTERS)}…` : prompt;
+  const tokens = tokensOf(`This is ${backend}, a model stub. You said: ${said}`);
+  const most = request.max_completion_tokens ?? request.max_tokens ?? Infinity;
+  return {
+    promptTokens: tokensOf(all).length,
+    tokens: tokens.slice(0, most),
+    finishReason: tokens.length > most ? 'length' : 'stop',
+  };
+}
+
+/** One vector of length 1 for each input: equal for equal text, and unrelated otherwise. */
+export function embed(request: StubRequest): { vectors: Float32Array[]; promptTokens: number } {
+  const inputs = inputTexts(request.input);
+  return {
+    vectors: inputs.map((input) => vectorOf(input, request.dimensions ?? DIMENSIONS)),
+    promptTokens: inputs.reduce((sum, input) => sum + tokensOf(input).length, 0),
+  };
+}
+
+/** A vector as the API sends it: numbers, or their little-endian bytes in base64, the official client's default. */
+export function encodeVector(vector: Float32Array, format: string | undefined): number[] | string {
+  return format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
+}
+
+function vectorOf(text: string, dimensions: number): Float32Array {
+  const vector = new Float32Array(dimensions);
+  for (let start = 0; start < dimensions; start += 8) {
+    const block = createHash('sha256').update(`${start}:${text}`).digest();
+    for (let i = 0; i < 8 && start + i < dimensions; i++) vector[start + i] = block.readInt32LE(i * 4) / 2 ** 31;
+  }
+  const length = Math.hypot(...vector) || 1;
+  return vector.map((value) => value / length);
+}
+
+/** `input` is a text, a list of texts, a list of token numbers, or a list of those. */
+function inputTexts(input: unknown): string[] {
+  if (!Array.isArray(input)) return [contentText(input)];
+  if (input.every((item) => typeof item === 'number')) return [input.join(' ')];
+  return input.map((item: unknown) => (Array.isArray(item) ? item.join(' ') : contentText(item)));
+}
+
+/** Message content is a text or a list of parts. */
+function contentText(content: unknown): string {
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) return '';
+  return content.map((part: unknown) => (typeof part === 'string' ? part : textPart(part))).join(' ');
+}
+
+function textPart(part: unknown): string {
+  const { text } = (part ?? {}) as { text?: unknown };
+  return typeof text === 'string' ? text : '';
+}
+
+function tokensOf(text: string): string[] {
+  return text.match(/\s*\S+/g) ?? [];
+}
