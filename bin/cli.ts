@@ -33,7 +33,7 @@ Environment:
   VALKEY_URL  real store, redis://host:port or rediss://host:port (default: one in this process)
 
 Example, with a vLLM server for one backend and stubs for the others:
-  $ npm start -- --policy policy.json --backend llama-gpu=http://localhost:8000`,
+  $ npm start -- --policy policy.json --backend chat-gpu=http://localhost:8000`,
   )
   .action(async ({ policy, port, backend, logs }: StartFlags) => {
     // Loaded late: the CDK takes longer to load than an error in the arguments should take to show.
@@ -58,7 +58,7 @@ program
     'after',
     `
 Example:
-  $ npx cdk-inference-platform model-stub --name llama-gpu --port 8000`,
+  $ npx cdk-inference-platform model-stub --name chat-gpu --port 8000`,
   )
   .action(async (flags: { readonly name: string; readonly port: number }) => {
     const { DEMONSTRATION_PACE, startModelStub } = await import('./start/model-stub');
@@ -99,7 +99,7 @@ function port(value: string): number {
 function backend(value: string, others?: Readonly<Record<string, string>>): Record<string, string> {
   const [, name, url] = /^([^=]+)=(https?:\/\/.+)$/.exec(value) ?? [];
   if (name === undefined || url === undefined || !URL.canParse(url)) {
-    throw new InvalidArgumentError('It must be NAME=URL, such as llama-gpu=http://localhost:8000.');
+    throw new InvalidArgumentError('It must be NAME=URL, such as chat-gpu=http://localhost:8000.');
   }
   return { ...others, [name]: url };
 }

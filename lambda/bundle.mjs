@@ -3,10 +3,11 @@
  * Bundles the run time when the package is built, so that nothing is bundled, installed or fetched at synth:
  * each lambda/handlers/*.ts to dist/handlers/<name>/index.mjs, and the programs of bin/ to dist/bin.
  */
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { thirdPartyLicences } from './third-party-licences.mjs';
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -75,7 +76,7 @@ async function bundleHandler(entry, outdir) {
   const { metafile } = await build({ ...options, write: false });
   const hasCommonJs = Object.values(metafile.inputs).some((input) => input.format === 'cjs');
   await build({ ...options, ...(hasCommonJs && { banner: { js: REQUIRE_FOR_COMMONJS } }) });
-  return { path: relative(ROOT, outfile), bytes: statSync(outfile).size };
+  return { path: relative(ROOT, outfile), bytes: statSync(outfile).size, inputs: Object.keys(metafile.inputs) };
 }
 
 /** What the programs of bin/ find beside them in the package, or in the user's project. */
@@ -92,8 +93,9 @@ export async function bundlePrograms(outdir = join(ROOT, 'dist/bin')) {
 
 async function bundleProgram({ entry, external }, outdir) {
   const outfile = join(outdir, `${basename(entry, '.ts')}.js`);
-  await build({
+  const { metafile } = await build({
     ...SHARED,
+    metafile: true,
     entryPoints: [join(ROOT, entry)],
     outfile,
     format: 'cjs',
@@ -104,7 +106,7 @@ async function bundleProgram({ entry, external }, outdir) {
     external: external.flatMap((name) => [name, `${name}/*`]),
     plugins: [compiledLibrary(outdir)],
   });
-  return { path: relative(ROOT, outfile), bytes: statSync(outfile).size };
+  return { path: relative(ROOT, outfile), bytes: statSync(outfile).size, inputs: Object.keys(metafile.inputs) };
 }
 
 /** Leaves each import that leads into lib/ to the compiled file in dist/lib. */
@@ -130,7 +132,8 @@ function compiledLibrary(outdir) {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  for (const { path, bytes } of [...(await bundleHandlers()), ...(await bundlePrograms())]) {
-    console.log(`${path}  ${(bytes / 1000).toFixed(1)} kB`);
-  }
+  const bundles = [...(await bundleHandlers()), ...(await bundlePrograms())];
+  const inputs = bundles.flatMap((bundle) => bundle.inputs);
+  writeFileSync(join(ROOT, 'dist/THIRD-PARTY-LICENSES.txt'), thirdPartyLicences(ROOT, inputs));
+  for (const { path, bytes } of bundles) console.log(`${path}  ${(bytes / 1000).toFixed(1)} kB`);
 }

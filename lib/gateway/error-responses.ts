@@ -7,7 +7,8 @@ interface ErrorResponse {
   /** The error's message: a JSON string, or a variable of API Gateway that stands for one. */
   readonly message: string;
   readonly kind: string;
-  readonly code: string;
+  /** Left out where the type says it all, as OpenAI does. */
+  readonly code?: string;
   readonly headers?: Record<string, string>;
 }
 
@@ -17,7 +18,6 @@ const RESPONSES: Record<string, ErrorResponse> = {
     status: 400,
     message: '"The request body does not fit this call: $context.error.validationErrorString"',
     kind: 'invalid_request_error',
-    code: 'invalid_request',
   },
   MissingKey: {
     type: apigateway.ResponseType.UNAUTHORIZED,
@@ -38,14 +38,14 @@ const RESPONSES: Record<string, ErrorResponse> = {
     status: 403,
     message: '"This API key may not make this call."',
     kind: 'invalid_request_error',
-    code: 'access_denied',
+    code: 'forbidden',
   },
   UnknownPath: {
     type: apigateway.ResponseType.MISSING_AUTHENTICATION_TOKEN,
     status: 404,
     message: '"Unknown method or path. See GET /v1/models for what is served."',
     kind: 'invalid_request_error',
-    code: 'not_found',
+    code: 'unknown_url',
   },
   TooLarge: {
     type: apigateway.ResponseType.REQUEST_TOO_LARGE,
@@ -89,7 +89,7 @@ const RESPONSES: Record<string, ErrorResponse> = {
     status: 504,
     message: '"The answer took too long."',
     kind: 'server_error',
-    code: 'timeout',
+    code: 'backend_timeout',
   },
   AuthorizerFailed: {
     type: apigateway.ResponseType.AUTHORIZER_FAILURE,
@@ -101,8 +101,8 @@ const RESPONSES: Record<string, ErrorResponse> = {
 };
 
 /** Defaults for whatever has no response of its own; the status stays API Gateway's. */
-const DEFAULTS = {
-  ClientError: { type: apigateway.ResponseType.DEFAULT_4XX, kind: 'invalid_request_error', code: 'invalid_request' },
+const DEFAULTS: Record<string, Pick<ErrorResponse, 'type' | 'kind' | 'code'>> = {
+  ClientError: { type: apigateway.ResponseType.DEFAULT_4XX, kind: 'invalid_request_error' },
   ServerError: { type: apigateway.ResponseType.DEFAULT_5XX, kind: 'server_error', code: 'internal_error' },
 };
 
@@ -127,6 +127,6 @@ export function addErrorResponses(api: apigateway.RestApi): void {
 
 const REQUEST_ID = { 'x-request-id': 'context.requestId' };
 
-function errorObject(message: string, type: string, code: string): string {
-  return `{"error":{"message":${message},"type":"${type}","param":null,"code":"${code}"}}`;
+function errorObject(message: string, type: string, code?: string): string {
+  return `{"error":{"message":${message},"type":"${type}","param":null,"code":${JSON.stringify(code ?? null)}}}`;
 }

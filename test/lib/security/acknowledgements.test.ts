@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { CfnResource, Validations } from 'aws-cdk-lib';
+import { GpuFleet, InferencePlatform } from '../../../lib';
+import { FLEETS, POLICY, givenVpc, newStack } from '../synthesise';
+
+/** Everything that the constructs acknowledge, as `id: reason`. */
+function acknowledged(): Set<string> {
+  const stack = newStack();
+  new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: { model: 'Qwen/Qwen3-8B' } });
+  const findings = stack.node.findAll().flatMap((construct) => {
+    const rules = construct.node.metadata
+      .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
+      .flatMap(({ data }) => Object.entries(data as Record<string, string>));
+    const lint = CfnResource.isCfnResource(construct)
+      ? ((construct.getMetadata('cfn-lint') as { reasons: Record<string, string> } | undefined)?.reasons ?? {})
+      : {};
+    return [...rules, ...Object.entries(lint)];
+  });
+  // What the CDK acknowledges in constructs of its own is not ours to explain.
+  const ours = findings.filter(([id]) => !id.startsWith('CloudFormation-Validate::'));
+  return new Set(ours.map(([id, reason]) => `${id.replace(/^Annotation::/, '')}: ${reason}`));
+}
+
+describe('the list of acknowledgements', () => {
+  const page = readFileSync(path.join(__dirname, '../../../docs/security/acknowledgements.md'), 'utf8');
+  const documented = new Set(
+    [...page.matchAll(/^\| `([^`]+)` +\| (.*?) +\|/gm)].map(([, id, reason]) => `${id}: ${reason}`),
+  );
+
+  it('names each that the constructs make, with its reason, and no other', () => {
+    expect([...documented].sort()).toEqual([...acknowledged()].sort());
+  });
+});
