@@ -1,0 +1,167 @@
+import type { ResolvedBackend } from '../../lib/policy/defaults';
+import type { Outcome } from '../circuit-breaking/breaker';
+import type { Attempt } from '../fault-tolerance/route';
+import { type ApiError } from './api-error';
+import { type BackendAnswer, BackendFailure, type CallBackend } from './backend-port';
+import { errorOfBackend } from './backend-error';
+import type { InferenceRequest } from './inference-request';
+import { dataOf, StreamTranscript } from './stream-transcript';
+import { ENDPOINT_PATH } from './target';
+import { generatedBytes, reportedUsage, type Usage, usageSeen } from './usage';
+import { isRecord } from './http-event';
+
+/** An answer that may go to the client. */
+export type Answer = WholeAnswer | StreamedAnswer;
+
+/** An answer that has arrived in full. */
+export interface WholeAnswer {
+  readonly kind: 'whole';
+  readonly body: string;
+  readonly usage: Usage;
+  readonly firstByteMs: number;
+  readonly outcome: Outcome;
+}
+
+/** A stream whose first event has arrived. */
+export interface StreamedAnswer {
+  readonly kind: 'stream';
+  /** What the client may have already. */
+  readonly head: Buffer;
+  readonly rest: AsyncIterator<Buffer>;
+  /** Gives the rest up. */
+  discard(): void;
+  readonly transcript: StreamTranscript;
+  readonly firstByteMs: number;
+  /** Outcome if the stream comes to its end. */
+  readonly outcome: Outcome;
+}
+
+/** Larger answers are not buffered: a function has to hold the text several times over. */
+const MAX_WHOLE_BYTES = 32 * 1024 * 1024;
+
+/** Calls one backend once, and makes sure that an answer is one before the client sees any of it. */
+export async function attempt(
+  backend: ResolvedBackend,
+  request: InferenceRequest,
+  context: { readonly call: CallBackend; readonly requestId: string; readonly signal: AbortSignal },
+): Promise<Attempt<Answer, ApiError>> {
+  // The first byte of an answer that is not streamed comes when all of it is written, so only the total limit is fair.
+  const waitsForTokens = request.stream || request.endpoint === 'embeddings';
+  const { firstTokenMs, totalMs } = backend.timeouts;
+  try {
+    const answer = await context.call({
+      backend,
+      path: ENDPOINT_PATH[request.endpoint],
+      body: JSON.stringify(bodyFor(backend, request)),
+      // The client's credentials and cookies are for the gateway alone.
+      headers: {
+        'content-type': 'application/json',
+        accept: request.stream ? 'text/event-stream' : 'application/json',
+        'x-request-id': context.requestId,
+      },
+      firstByteMs: waitsForTokens ? firstTokenMs : totalMs,
+      signal: context.signal,
+    });
+    if (answer.status !== 200) return await refusalOf(answer);
+    const slow = waitsForTokens && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
+    const outcome = slow ? 'slowSuccess' : 'success';
+    return request.stream ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
+  } catch (error) {
+    if (!(error instanceof BackendFailure)) throw error;
+    return failed(error);
+  }
+}
+
+function bodyFor(backend: ResolvedBackend, { body, stream }: InferenceRequest): Readonly<Record<string, unknown>> {
+  const options = isRecord(body.stream_options) ? body.stream_options : {};
+  return {
+    ...body,
+    ...(backend.modelName !== undefined && { model: backend.modelName }),
+    // Without its usage, a stream could be charged by estimate only.
+    ...(stream && { stream_options: { ...options, include_usage: true } }),
+  };
+}
+
+function failed(failure: BackendFailure): Attempt<Answer, ApiError> {
+  if (failure.kind === 'abandoned') return { kind: 'abandoned' };
+  const reason = failure.kind === 'timeout' ? 'timeout' : 'backend_error';
+  return { kind: 'failed', reason, outcome: 'failure', retriable: true };
+}
+
+/** Sorts an answer that is none: the backend's fault, its haste, or the client's fault. */
+async function refusalOf(answer: BackendAnswer): Promise<Attempt<Answer, ApiError>> {
+  const { status } = answer;
+  const text = await textOf(answer, 64 * 1024);
+  if (status === 429) return { kind: 'failed', reason: 'backend_busy', outcome: 'ignored', retriable: false };
+  if (status === 408) return { kind: 'failed', reason: 'timeout', outcome: 'failure', retriable: true };
+  // The client's key never reaches a backend, so a backend that does not know the caller does not know the gateway.
+  const isClientsFault = status >= 400 && status < 500 && status !== 401 && status !== 403;
+  if (isClientsFault) return { kind: 'refused', refusal: errorOfBackend(status, text) };
+  return { kind: 'failed', reason: 'backend_error', outcome: 'failure', retriable: status >= 500 };
+}
+
+async function whole(
+  answer: BackendAnswer,
+  request: InferenceRequest,
+  outcome: Outcome,
+): Promise<Attempt<Answer, ApiError>> {
+  const body = await textOf(answer, MAX_WHOLE_BYTES);
+  let json: unknown;
+  try {
+    json = JSON.parse(body);
+  } catch {
+    json = undefined;
+  }
+  if (!isRecord(json)) throw new BackendFailure('broken', 'the answer is no JSON object');
+  const usage = reportedUsage(json) ?? usageSeen(request.inputTokens, generatedBytes(json));
+  return { kind: 'answered', answer: { kind: 'whole', body, usage, firstByteMs: answer.firstByteMs, outcome } };
+}
+
+async function begun(
+  answer: BackendAnswer,
+  request: InferenceRequest,
+  outcome: Outcome,
+): Promise<Attempt<Answer, ApiError>> {
+  try {
+    if (!answer.headers['content-type']?.startsWith('text/event-stream')) {
+      throw new BackendFailure('broken', 'the answer is no event stream');
+    }
+    const rest = answer.body[Symbol.asyncIterator]();
+    const transcript = new StreamTranscript(request.includeUsage);
+    const head = await firstEvents(rest, transcript);
+    const discard = () => {
+      answer.discard();
+    };
+    const { firstByteMs } = answer;
+    return { kind: 'answered', answer: { kind: 'stream', head, rest, discard, transcript, firstByteMs, outcome } };
+  } catch (error) {
+    answer.discard();
+    throw error;
+  }
+}
+
+/** Waits for the first whole event, so that a stream that begins with an error can still be replaced. */
+async function firstEvents(rest: AsyncIterator<Buffer>, transcript: StreamTranscript): Promise<Buffer> {
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length === 0) {
+    const next = await rest.next();
+    if (next.done) throw new BackendFailure('broken', 'the stream ended before its first event');
+    head = transcript.pass(next.value);
+  }
+  const first = dataOf(head.toString('utf8').split(/\r?\n\r?\n/, 1)[0] ?? '');
+  if (isRecord(first) && first.error !== undefined && first.choices === undefined) {
+    throw new BackendFailure('broken', 'the stream began with an error');
+  }
+  return head;
+}
+
+async function textOf({ body }: BackendAnswer, mostBytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > mostBytes) throw new BackendFailure('broken', `the answer has more than ${mostBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

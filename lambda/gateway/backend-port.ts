@@ -1,0 +1,43 @@
+import type { ResolvedBackend } from '../../lib/policy/defaults';
+
+/** A call to a backend. */
+export interface BackendCall {
+  readonly backend: ResolvedBackend;
+  /** Path below the backend's address, such as `/v1/embeddings`. */
+  readonly path: string;
+  readonly body: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Longest wait for the first byte of the body, in milliseconds; the backend's total limit holds in any case. */
+  readonly firstByteMs: number;
+  /** Aborted when the client is gone. */
+  readonly signal: AbortSignal;
+}
+
+/** An answer whose first byte has arrived, or whose body is empty. */
+export interface BackendAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** From the request sent to the first byte of the body. */
+  readonly firstByteMs: number;
+  /** The body; fails with BackendFailure where it breaks off. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Gives the rest of the answer up, and with it the connection, unless all of it has arrived. */
+  discard(): void;
+}
+
+/** Calls backends. Fails with BackendFailure. */
+export type CallBackend = (call: BackendCall) => Promise<BackendAnswer>;
+
+/** Why a backend gave no answer: no connection, too late, broken off or not understood, or given up by the client. */
+export type FailureKind = 'connect' | 'timeout' | 'broken' | 'abandoned';
+
+/** A call that brought no answer, or not all of it. */
+export class BackendFailure extends Error {
+  constructor(
+    public readonly kind: FailureKind,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'BackendFailure';
+  }
+}

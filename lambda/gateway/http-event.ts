@@ -1,0 +1,48 @@
+import { ApiError } from './api-error';
+
+/** The parts of API Gateway's REST proxy event that the gateway reads. */
+export interface HttpEvent {
+  readonly httpMethod: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string | undefined>> | null;
+  readonly body: string | null;
+  readonly isBase64Encoded: boolean;
+  readonly requestContext: {
+    readonly requestId?: string;
+    /** What the authorizer found out about the caller. */
+    readonly authorizer?: { readonly tenant?: string; readonly plan?: string } | null;
+  };
+}
+
+/** Lambda takes payloads of at most 6 MB. */
+const MAX_BODY_BYTES = 6 * 1024 * 1024;
+
+/** A header's value; header names have no case. */
+export function headerOf(event: HttpEvent, name: string): string | undefined {
+  const found = Object.entries(event.headers ?? {}).find(([header]) => header.toLowerCase() === name);
+  return found?.[1];
+}
+
+/**
+ * The body as a JSON object.
+ *
+ * @throws ApiError for a body that is too large, is no JSON or is no object
+ */
+export function jsonBodyOf(event: HttpEvent): Record<string, unknown> {
+  const text = event.isBase64Encoded ? Buffer.from(event.body ?? '', 'base64').toString('utf8') : (event.body ?? '');
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BODY_BYTES) throw ApiError.tooLarge(bytes, MAX_BODY_BYTES);
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    throw ApiError.invalidRequest('We could not parse the JSON body of your request.');
+  }
+  if (!isRecord(body)) throw ApiError.invalidRequest('The body of your request must be a JSON object.');
+  return body;
+}
+
+/** Whether a value is an object with named fields. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,22 @@
+import type { ResolvedPolicy } from '../../lib/policy/defaults';
+import type { RecordSink } from '../observability/request-record';
+import type { CallBackend } from './backend-port';
+import type { RequestStore } from './request-store';
+
+/** Everything that the gateway needs from outside. */
+export interface GatewayPorts {
+  readonly policy: ResolvedPolicy;
+  /** The shared store. */
+  readonly store: RequestStore;
+  /** Stands in while the shared store is lost. */
+  readonly localStore: RequestStore;
+  readonly callBackend: CallBackend;
+  readonly record: RecordSink;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** From 0 up to 1. */
+  readonly random: () => number;
+  readonly pause: (ms: number) => Promise<void>;
+  /** A new id: letters, digits and hyphens. */
+  readonly newId: () => string;
+}

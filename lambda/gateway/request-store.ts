@@ -1,0 +1,89 @@
+import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
+import type { BreakerStatus, Claim, Outcome } from '../circuit-breaking/breaker';
+import type { CacheEntry, CacheUse, StoredEntry } from '../caching/entry';
+import type { Charge, LimitName } from '../rate-limiting/gcra';
+
+/** What the store is asked before a request runs. */
+export interface AdmitRequest {
+  /** Id of the request's parallel slot and permits: letters, digits and hyphens. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly plan: ResolvedPlan;
+  /** Tokens to reserve. */
+  readonly tokens: number;
+  /** When a crashed function's slot frees itself. */
+  readonly leaseMs: number;
+  /** The cache's part; undefined where nothing is looked up or stored. */
+  readonly cache?: CacheUse;
+  /** Backends whose breakers are read. */
+  readonly backends: readonly string[];
+}
+
+/** What a breaker looked like at admission. */
+export interface BreakerView {
+  readonly status: BreakerStatus;
+  readonly openUntil: number;
+}
+
+/** What the store answered. */
+export interface Admission {
+  /** `hit`: a stored answer; `uncached`: none, and the client wants nothing else; `limited`: a limit is spent. */
+  readonly verdict: 'admitted' | 'hit' | 'uncached' | 'limited';
+  /** The store's clock, in milliseconds. */
+  readonly now: number;
+  /** The limits that were charged, with their arrival times after it. */
+  readonly limits: readonly { readonly charge: Charge; readonly arrival: number }[];
+  readonly refusedBy?: LimitName | 'parallel';
+  readonly retryAfterMs: number;
+  /** The stored answer of a hit. */
+  readonly entry?: StoredEntry;
+  /** Whether there is an answer past its time, which may be read should every backend fail. */
+  readonly stale: boolean;
+  readonly breakers: Readonly<Record<string, BreakerView>>;
+}
+
+/** A call's outcome at one backend. */
+export interface CallOutcome {
+  readonly backend: ResolvedBackend;
+  readonly id: string;
+  /** Whether the call held a probe's permit. */
+  readonly probe: boolean;
+  readonly outcome: Outcome;
+}
+
+/** What the store is told after a request's last byte. */
+export interface Settlement {
+  readonly admitted: AdmitRequest;
+  /** Tokens that were used, less those that were reserved. */
+  readonly tokenDifference: number;
+  readonly outcomes: readonly CallOutcome[];
+  /** Answer to store. */
+  readonly entry?: CacheEntry;
+}
+
+/** A breaker that changed its state. */
+export interface Transition {
+  readonly backend: string;
+  readonly from: BreakerStatus;
+  readonly to: BreakerStatus;
+}
+
+/** Where limits, breakers and stored answers are kept: the shared store, or this process while that is lost. */
+export interface RequestStore {
+  /** One round trip before the backend is called. */
+  admit(request: AdmitRequest): Promise<Admission>;
+  /** Claims a probe at a breaker that is not closed: the one extra trip, and only then. */
+  claim(backend: ResolvedBackend, probe: { readonly id: string; readonly leaseMs: number }): Promise<Claim>;
+  /** Reads an answer past its time, when all else has failed. */
+  readStale(key: string, now: number): Promise<StoredEntry | undefined>;
+  /** One round trip after the answer; says which breakers changed. */
+  settle(settlement: Settlement): Promise<readonly Transition[]>;
+}
+
+/** The store did not answer in time or cannot be reached. */
+export class StoreLost extends Error {
+  constructor(cause: unknown) {
+    super(`the store is lost: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.name = 'StoreLost';
+  }
+}

@@ -1,0 +1,142 @@
+import type { ResolvedBackend } from '../../lib/policy/defaults';
+import { type BreakerStatus, type Claim, LETTER } from '../circuit-breaking/breaker';
+import type { StoredEntry } from '../caching/entry';
+import type {
+  Admission,
+  AdmitRequest,
+  BreakerView,
+  CallOutcome,
+  RequestStore,
+  Settlement,
+  Transition,
+} from '../gateway/request-store';
+import { chargesOf } from '../rate-limiting/charges';
+import type { Command } from './connection';
+import { SCRIPTS } from './scripts';
+
+/** Sends commands in one trip; fails with StoreLost. */
+export type Trip = (commands: readonly Command[]) => Promise<unknown[]>;
+
+/** A breaker that no call has touched for a day starts afresh. */
+const BREAKER_LIFE_MS = 86_400_000;
+
+/** The books in the shared store. Every limit, breaker and entry is changed by scripts only, on the store's clock. */
+export class ValkeyStore implements RequestStore {
+  constructor(private readonly trip: Trip) {}
+
+  /** {@inheritDoc RequestStore.admit} */
+  public async admit(request: AdmitRequest): Promise<Admission> {
+    const { cache, plan, backends } = request;
+    const charges = chargesOf(plan, request.tokens);
+    const reads = cache && (cache.freshMs > 0 || cache.staleAllowed);
+    const [admitted, ...views] = await this.trip([
+      {
+        script: SCRIPTS.admit,
+        keys: [...tenantKeys(request.tenant), ...(reads ? [cache.key] : [])],
+        args: [
+          request.id,
+          String(plan.parallelRequests),
+          String(request.leaseMs),
+          String(cache?.freshMs ?? 0),
+          cache?.onlyIfCached ? '1' : '0',
+          ...charges.flatMap((charge) => [
+            charge.limit,
+            String(charge.cost * charge.emissionMs),
+            String(charge.burstMs),
+          ]),
+        ],
+      },
+      ...backends.map((name): Command => ({ read: 'hmget', key: breakerKey(name), fields: ['status', 'until'] })),
+    ]);
+    const [verdict, now, refusedBy, retryAfterMs, arrivals, storedAt, contentType, servedBy, body] =
+      admitted as string[] as [Admission['verdict'], ...AdmitReply];
+    const at = Number(now);
+    return {
+      verdict,
+      now: at,
+      limits: arrivals.split(',').map((arrival, i) => ({ charge: charges[i]!, arrival: Number(arrival) })),
+      ...(refusedBy !== '' && { refusedBy: refusedBy as NonNullable<Admission['refusedBy']> }),
+      retryAfterMs: Number(retryAfterMs),
+      ...(verdict === 'hit' && {
+        entry: { contentType, servedBy, body, ageMs: Math.max(0, at - Number(storedAt)) },
+      }),
+      stale: verdict !== 'hit' && storedAt !== '' && cache?.staleAllowed === true,
+      breakers: Object.fromEntries(backends.map((name, i) => [name, viewOf(views[i] as (string | null)[])])),
+    };
+  }
+
+  /** {@inheritDoc RequestStore.claim} */
+  public async claim(
+    backend: ResolvedBackend,
+    probe: { readonly id: string; readonly leaseMs: number },
+  ): Promise<Claim> {
+    const args = [probe.id, String(probe.leaseMs), String(backend.breaker.halfOpenProbes), String(BREAKER_LIFE_MS)];
+    const [reply] = await this.trip([{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }]);
+    return (reply as [Claim])[0];
+  }
+
+  /** {@inheritDoc RequestStore.readStale} */
+  public async readStale(key: string, now: number): Promise<StoredEntry | undefined> {
+    const [reply] = await this.trip([{ read: 'hmget', key, fields: ['at', 'type', 'by', 'body'] }]);
+    const [at, contentType, servedBy, body] = reply as (string | null)[];
+    if (!at || !contentType || !servedBy || body == null) return undefined;
+    return { contentType, servedBy, body, ageMs: Math.max(0, now - Number(at)) };
+  }
+
+  /** {@inheritDoc RequestStore.settle} */
+  public async settle(settlement: Settlement): Promise<readonly Transition[]> {
+    const recorded = settlement.outcomes.filter(({ outcome, probe }) => outcome !== 'ignored' || probe);
+    // Outside of a probe, an ignored outcome changes nothing, and is not worth a command.
+    const [, ...changes] = await this.trip([settleCommand(settlement), ...recorded.map(recordCommand)]);
+    return recorded.flatMap(({ backend }, i) => {
+      const [from, to] = changes[i] as [BreakerStatus, BreakerStatus];
+      return from === to ? [] : [{ backend: backend.name, from, to }];
+    });
+  }
+}
+
+type AdmitReply = [string, string, string, string, string, string, string, string];
+
+function settleCommand({ admitted, tokenDifference, entry }: Settlement): Command {
+  const { cache } = admitted;
+  const writes = entry && cache?.retainMs !== undefined;
+  const [, ...tokenLimits] = chargesOf(admitted.plan, 0);
+  return {
+    script: SCRIPTS.settle,
+    keys: [...tenantKeys(admitted.tenant), ...(writes ? [cache.key] : [])],
+    args: [
+      admitted.id,
+      String(admitted.leaseMs),
+      String(writes ? cache.retainMs : 0),
+      ...(writes ? [entry.contentType, entry.servedBy, entry.body] : ['', '', '']),
+      ...(tokenDifference === 0
+        ? []
+        : tokenLimits.flatMap(({ limit, emissionMs }) => [limit, String(tokenDifference * emissionMs)])),
+    ],
+  };
+}
+
+function recordCommand({ backend, id, outcome }: CallOutcome): Command {
+  const rules = backend.breaker;
+  const args = [
+    id,
+    LETTER[outcome],
+    ...[rules.window.size, rules.minimumCalls, rules.failureRate, rules.slowRate, rules.openMs].map(String),
+    String(rules.halfOpenProbes),
+    String(Math.max(BREAKER_LIFE_MS, rules.openMs * 2)),
+  ];
+  return { script: SCRIPTS.record, keys: [breakerKey(backend.name)], args };
+}
+
+function viewOf([status, until]: (string | null)[]): BreakerView {
+  return { status: (status as BreakerStatus | null | undefined) ?? 'closed', openUntil: Number(until ?? 0) };
+}
+
+/** A tenant's keys share one slot of a cluster, so that one script may touch them all. */
+function tenantKeys(tenant: string): [string, string] {
+  return [`{${tenant}}:limits`, `{${tenant}}:parallel`];
+}
+
+function breakerKey(backend: string): string {
+  return `breaker:{${backend}}`;
+}

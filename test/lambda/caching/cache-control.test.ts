@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseCacheControl } from '../../../lambda/caching/cache-control';
+import { cacheUse } from '../../../lambda/caching/entry';
+
+const settings = { ttlSeconds: 60, staleSeconds: 600 };
+const use = (header?: string) => cacheUse('k', settings, parseCacheControl(header));
+
+describe('a request’s wishes for the cache', () => {
+  it('follow the policy where there are none, and pass over the unknown', () => {
+    expect(use()).toEqual({ key: 'k', freshMs: 60_000, staleAllowed: true, retainMs: 660_000, onlyIfCached: false });
+    expect(use('max-age=x, immutable')).toEqual(use());
+  });
+
+  it('no-cache computes anew and stores; no-store reads and does not store', () => {
+    expect(use('No-Cache')).toMatchObject({ freshMs: 0, staleAllowed: false, retainMs: 660_000 });
+    expect(use('no-store')).toEqual({ key: 'k', freshMs: 60_000, staleAllowed: true, onlyIfCached: false });
+  });
+
+  it('max-age asks for younger answers than the policy’s, never for older ones', () => {
+    expect(use('max-age="5", only-if-cached')).toMatchObject({
+      freshMs: 5000,
+      staleAllowed: false,
+      onlyIfCached: true,
+    });
+    expect(use('max-age=9999').freshMs).toBe(60_000);
+  });
+});

@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { recordLine } from '../../../lambda/observability/record-line';
+import type { RequestRecord } from '../../../lambda/observability/request-record';
+
+const NAMES = { namespace: 'Platform', service: 'inference' };
+const RECORD: RequestRecord = {
+  requestId: 'r',
+  startedAt: 1000,
+  durationMs: 12.345,
+  status: 200,
+  storeLost: false,
+  hungUp: false,
+};
+const line = (changes: Partial<RequestRecord>) =>
+  JSON.parse(recordLine({ ...RECORD, ...changes }, NAMES)) as Record<string, unknown> & {
+    _aws: { Timestamp: number; CloudWatchMetrics: { Dimensions: string[][]; Metrics: { Name: string }[] }[] };
+  };
+
+describe('the line of a request', () => {
+  it('holds every metric that its metrics block names, by service and model, never by tenant', () => {
+    const record = line({ tenant: 'acme', model: 'llama', endpoint: 'chat', inputTokens: 7, timeToFirstTokenMs: 3 });
+    const [metrics] = record._aws.CloudWatchMetrics;
+    expect(metrics!.Dimensions).toEqual([['Service'], ['Service', 'Model']]);
+    for (const { Name } of metrics!.Metrics) expect(record[Name]).toEqual(expect.any(Number));
+    expect(record).toMatchObject({
+      ...{ Requests: 1, Errors: 0, Latency: 12.3, InputTokens: 7, tenant: 'acme', level: 'info' },
+      ...{ 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'llama', 'gen_ai.usage.input_tokens': 7 },
+    });
+  });
+
+  it('counts errors, refusals, fallbacks and a lost store, and holds a fault’s stack', () => {
+    expect(line({ status: 503, errorCode: 'backend_unavailable', fallback: 'timeout', storeLost: true })).toMatchObject(
+      {
+        ...{ Errors: 1, Fallbacks: 1, StoreLost: 1, level: 'warn', 'error.type': 'backend_unavailable' },
+      },
+    );
+    expect(line({ status: 429, refusedBy: 'tokens' })).toMatchObject({ RateLimited: 1, Errors: 0 });
+    const fault = line({ status: 500, fault: { message: 'oh', stack: 'at x' } });
+    expect(fault).toMatchObject({ level: 'error', 'exception.stacktrace': 'at x' });
+    expect(fault._aws.CloudWatchMetrics[0]!.Dimensions).toEqual([['Service']]);
+  });
+});
