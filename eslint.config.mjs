@@ -18,7 +18,11 @@ const PATTERNS = [
 const LIB_FLOORS = [['policy'], ['security'], ['handlers'], PATTERNS, ['observability'], ['platform']];
 
 /** The floors of lambda/: pure logic, then what talks to the outside, then the entry points. */
-const LAMBDA_FLOORS = [[...PATTERNS, 'security', 'observability'], ['store', 'backends'], ['handlers']];
+const LAMBDA_FLOORS = [
+  [...PATTERNS, 'security', 'observability'],
+  ['store', 'backends', 'custom-resources'],
+  ['handlers'],
+];
 
 /** Import zones that keep each floor from reaching up, and its rooms from reaching into each other. */
 function floorsOf(root, floors, options = { shareFloor: false }) {

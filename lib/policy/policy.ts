@@ -144,7 +144,8 @@ export interface BackendTimeouts {
   readonly connectMs?: number;
 
   /**
-   * From the request sent to the first byte of the answer's body, 10 ms to `totalMs`.
+   * From the request sent to the first byte of a stream or an embedding, 10 ms to `totalMs`. A chat or completion that is
+   * not streamed sends its first byte when all of it is written: for that only `totalMs` holds.
    *
    * @default 10000
    */
@@ -200,7 +201,7 @@ export interface BreakerSettings {
   readonly failureRate?: number;
 
   /**
-   * A first token that takes longer counts as slow, in milliseconds.
+   * A first token, of a stream or an embedding, that takes longer counts as slow, in milliseconds.
    *
    * @default 5000
    */
