@@ -1,4 +1,4 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -68,7 +68,7 @@ export class ReferenceStack extends Stack {
     });
     this.platform = new InferencePlatform(this, 'Platform', {
       policy: props.policy,
-      fleets: fleets(settings.minCapacity),
+      fleets: fleetsFor(props.policy, settings.minCapacity),
       vpc,
       encryptionKey,
       ...settings.platform,
@@ -93,20 +93,24 @@ export class ReferenceStack extends Stack {
   }
 }
 
-/** The models behind the default policy: open weights, no licence to accept, 24 GB of GPU memory each. */
-function fleets(minCapacity: number): Record<string, FleetSettings> {
+/** What the fleets of the default policy load: open weights, no licence to accept, 24 GB of GPU memory each. */
+const MODELS: Record<string, { readonly model: string; readonly args: string[] }> = {
+  'chat-gpu': { model: 'Qwen/Qwen3-8B', args: ['--max-model-len', '16384'] },
+  'chat-backup-gpu': { model: 'Qwen/Qwen3-1.7B', args: ['--max-model-len', '16384'] },
+  'embedding-gpu': { model: 'BAAI/bge-m3', args: [] },
+};
+
+/**
+ * The fleets of a policy's backends without a url. Another policy may leave some of them out, or name servers elsewhere;
+ * a fleet that this app does not know is for an app of your own, where you say what it loads.
+ */
+function fleetsFor(policy: InferencePolicy, minCapacity: number): Record<string, FleetSettings> {
   const { G6, G5 } = ec2.InstanceClass;
-  const xlarge = [G6, G5].map((family) => ec2.InstanceType.of(family, ec2.InstanceSize.XLARGE));
-  const fleet = (model: string, ...args: string[]): FleetSettings => ({
-    modelServer: { model, args },
-    instanceTypes: xlarge,
-    minCapacity,
-    maxCapacity: 3 * minCapacity,
-    bootTime: Duration.minutes(15),
+  const instanceTypes = [G6, G5].map((family) => ec2.InstanceType.of(family, ec2.InstanceSize.XLARGE));
+  const fleets = policy.backends.flatMap(({ name, url }): [string, FleetSettings][] => {
+    const modelServer = MODELS[name];
+    if (url !== undefined || !modelServer) return [];
+    return [[name, { modelServer, instanceTypes, minCapacity, maxCapacity: 3 * minCapacity }]];
   });
-  return {
-    'chat-gpu': fleet('Qwen/Qwen3-8B', '--max-model-len', '16384'),
-    'chat-backup-gpu': fleet('Qwen/Qwen3-1.7B', '--max-model-len', '16384'),
-    'embedding-gpu': fleet('BAAI/bge-m3', '--task', 'embed'),
-  };
+  return Object.fromEntries(fleets);
 }

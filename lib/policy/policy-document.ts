@@ -12,7 +12,13 @@ export class PolicyDocument {
    * @throws an error that names every fault with its path
    */
   public static fromFile(path: string): InferencePolicy {
-    return PolicyDocument.fromJson(readFileSync(path, 'utf8'));
+    let json: string;
+    try {
+      json = readFileSync(path, 'utf8');
+    } catch (error) {
+      throw new Error(`the policy file "${path}" cannot be read: ${(error as Error).message}`);
+    }
+    return PolicyDocument.fromJson(json);
   }
 
   /**

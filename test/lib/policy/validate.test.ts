@@ -128,6 +128,12 @@ describe('a policy', () => {
     );
   });
 
+  it('in a file that is not there is said to be so', () => {
+    expect(() => PolicyDocument.fromFile('no/such.json')).toThrow(
+      /^the policy file "no\/such.json" cannot be read: ENOENT/,
+    );
+  });
+
   it('says where JSON is broken', () => {
     expect(() => PolicyDocument.fromJson('{"plans": [')).toThrow(/^the policy is not valid JSON: /);
   });
