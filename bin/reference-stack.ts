@@ -58,12 +58,13 @@ export class ReferenceStack extends Stack {
   constructor(scope: Construct, id: string, props: ReferenceStackProps) {
     super(scope, id, props);
     const settings = SETTINGS[props.profile];
-    const { removalPolicy } = settings.platform;
+    const { removalPolicy, logRetention } = settings.platform;
     const encryptionKey = new PlatformKey(this, 'Key', { removalPolicy });
     const { vpc } = new PlatformNetwork(this, 'Network', {
       zones: 3,
       natGateways: settings.natGateways,
       encryptionKey,
+      logRetention,
       removalPolicy,
     });
     this.platform = new InferencePlatform(this, 'Platform', {

@@ -2,6 +2,7 @@ import { ArnFormat, CustomResource, Duration, type RemovalPolicy, Stack } from '
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import { acknowledge } from '../security/acknowledge';
@@ -39,6 +40,13 @@ export interface EndpointCertificateProps {
   readonly encryptionKey?: kms.IKey;
 
   /**
+   * How long that log is kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
+
+  /**
    * What happens to that log when it leaves the stack.
    *
    * @default RemovalPolicy.RETAIN
@@ -72,6 +80,7 @@ export class EndpointCertificate extends Construct {
       description: 'Makes the certificate of the internal load balancers',
       timeout: Duration.minutes(5),
       encryptionKey: props.encryptionKey,
+      logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
     const anyCertificate = Stack.of(this).formatArn({

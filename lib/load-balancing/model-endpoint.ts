@@ -5,6 +5,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
@@ -92,6 +93,13 @@ export interface ModelEndpointProps {
    * @default - encrypted by CloudWatch Logs' own key
    */
   readonly encryptionKey?: kms.IKey;
+
+  /**
+   * How long the log of the function that makes the certificate is kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
 
   /**
    * What happens to the logs when they leave the stack.
@@ -203,6 +211,7 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   private makeCertificate(props: ModelEndpointProps): EndpointCertificate {
     return new EndpointCertificate(this, 'Certificate', {
       encryptionKey: props.encryptionKey,
+      logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
   }

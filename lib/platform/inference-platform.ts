@@ -202,7 +202,7 @@ export class InferencePlatform extends Construct {
     const backends = resolvePolicy(props.policy).backends.filter((backend) => backend.url === undefined);
     if (backends.length === 0) return;
 
-    const stored = { encryptionKey: this.encryptionKey, removalPolicy };
+    const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
     const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
     const logBucket = new LogBucket(this, 'AccessLogs');
     for (const backend of backends) {
@@ -222,7 +222,6 @@ export class InferencePlatform extends Construct {
         modelServer: { servedModelNames: servedNames(props.policy, backend), ...modelServer },
         port: endpoint.targetPort,
         notificationTopic: this.alarmTopic,
-        logRetention: props.logRetention,
         ...stored,
         ...fleet,
       });

@@ -2,6 +2,7 @@ import { CustomResource, Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
+import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { InferencePolicy, Plan } from '../policy/policy';
@@ -25,6 +26,13 @@ export interface RatePlansProps {
    * @default - encrypted by CloudWatch Logs' own key
    */
   readonly encryptionKey?: kms.IKey;
+
+  /**
+   * How long that log is kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
 
   /**
    * What happens to that log when it leaves the stack.
@@ -104,6 +112,7 @@ export class RatePlans extends Construct {
       description: "Writes the hashes of the tenants' keys where the authorizer looks",
       timeout: Duration.minutes(1),
       encryptionKey: props.encryptionKey,
+      logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
     registrar.role.addToPolicy(

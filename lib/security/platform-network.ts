@@ -39,7 +39,7 @@ export interface PlatformNetworkProps {
    *
    * @default RetentionDays.THREE_MONTHS
    */
-  readonly flowLogRetention?: logs.RetentionDays;
+  readonly logRetention?: logs.RetentionDays;
 
   /**
    * What happens to the flow logs when they leave the stack.
@@ -84,7 +84,7 @@ export class PlatformNetwork extends Construct {
     });
     this.flowLogs = new logs.LogGroup(this, 'FlowLogs', {
       encryptionKey: props.encryptionKey,
-      retention: props.flowLogRetention ?? logs.RetentionDays.THREE_MONTHS,
+      retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
     this.vpc.addFlowLog('FlowLog', { destination: ec2.FlowLogDestination.toCloudWatchLogs(this.flowLogs) });

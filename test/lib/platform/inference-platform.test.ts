@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { InferencePlatform, PlatformKey } from '../../../lib';
 import { FLEETS, POLICY, givenVpc, newStack, templateOf } from '../synthesise';
@@ -25,6 +26,14 @@ describe('an inference platform', () => {
     template.allResourcesProperties('AWS::Lambda::Function', { KmsKeyArn: key });
     template.hasResourceProperties('AWS::ElastiCache::ReplicationGroup', { KmsKeyId: key });
     template.hasResourceProperties('AWS::DynamoDB::Table', { SSESpecification: { KMSMasterKeyId: key } });
+  });
+
+  it('keeps every log as long as it is told', () => {
+    const logRetention = RetentionDays.TWO_YEARS;
+    const kept = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS, logRetention }),
+    );
+    kept.allResourcesProperties('AWS::Logs::LogGroup', { RetentionInDays: 731 });
   });
 
   it('serves each fleet under the names of the models that use it', () => {

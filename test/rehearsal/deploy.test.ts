@@ -1,0 +1,262 @@
+import { createHash } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Account, LambdaFunction, SecurityGroup } from './account';
+import { Cloud, whatIsMissing } from './cloud';
+
+const STACK = 'InferencePlatform';
+const REHEARSAL_TIMEOUT_MS = 300_000;
+
+const PROFILES = [
+  { profile: 'prod', minCapacity: 3, maxCapacity: 9, deletionProtection: 'true' },
+  { profile: 'dev', minCapacity: 1, maxCapacity: 3, deletionProtection: 'false' },
+];
+
+const missing = whatIsMissing();
+const required = process.env.REQUIRE_REHEARSAL === '1';
+if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${missing}\n`);
+
+(missing && !required ? describe.skip : describe).each(PROFILES)(
+  'the reference stack, profile $profile, deployed to an account in moto',
+  ({ profile, minCapacity, maxCapacity, deletionProtection }) => {
+    const cloud = new Cloud();
+    let bootstrapped: Account;
+    let account: Account;
+    let encryptionKey: string;
+
+    beforeAll(async () => {
+      if (missing) throw new Error(missing);
+      await cloud.start();
+      await cloud.cdk('bootstrap');
+      bootstrapped = await cloud.account();
+      const context = ['--context', `profile=${profile}`, '--output', cloud.assembly];
+      await cloud.cdk('deploy', STACK, '--require-approval', 'never', ...context);
+      account = await cloud.account();
+      encryptionKey = account.keys[0]!.Arn;
+    }, REHEARSAL_TIMEOUT_MS);
+
+    afterAll(async () => {
+      await cloud.stop();
+    });
+
+    it('deploys without an error in moto', () => {
+      process.stdout.write(`${profile}: types that moto does not know: ${cloud.skippedTypes.join(' ')}\n`);
+      expect(cloud.troubles).toBe('');
+      expect(account.stacks.find(({ StackName }) => StackName === STACK)?.StackStatus).toBe('CREATE_COMPLETE');
+    });
+
+    it('encrypts with one key of its own that rotates', () => {
+      expect(account.keys).toEqual([expect.objectContaining({ rotates: true })]);
+      for (const log of account.logGroups) expect(log.kmsKeyId).toBe(encryptionKey);
+      for (const log of account.logGroups) expect(log.retentionInDays).toBeGreaterThan(0);
+    });
+
+    it('queues jobs under the key, and puts aside what failed five times', () => {
+      const [jobs, deadLetters] = account.queues.toSorted((one) => (one.RedrivePolicy ? -1 : 1));
+      expect(account.queues).toHaveLength(2);
+      expect(jobs).toMatchObject({ KmsMasterKeyId: encryptionKey, VisibilityTimeout: '5400' });
+      expect(deadLetters).toMatchObject({ KmsMasterKeyId: encryptionKey, MessageRetentionPeriod: '1209600' });
+      const redrive = JSON.parse(jobs!.RedrivePolicy!) as unknown;
+      expect(redrive).toEqual({ deadLetterTargetArn: deadLetters!.QueueArn, maxReceiveCount: 5 });
+    });
+
+    it('runs every function on Node 24 for arm64, traced', () => {
+      expect(account.functions.length).toBeGreaterThanOrEqual(4);
+      for (const each of ownFunctions(account)) {
+        expect(each).toMatchObject({
+          Runtime: 'nodejs24.x',
+          Architectures: ['arm64'],
+          TracingConfig: { Mode: 'Active' },
+        });
+      }
+    });
+
+    it('gives the inference function its policy, private subnets in three zones and the addresses of its backends', () => {
+      const inference = functionThat(account, 'Serves inference requests');
+      expect(inference.Layers.map(({ Arn }) => Arn)).toEqual([`${account.layers[0]!.LayerArn}:1`]);
+      expect(zonesOf(account, inference.VpcConfig!.SubnetIds)).toHaveLength(3);
+      const { BACKENDS, TRUSTED_CERTIFICATES, STORE_URL } = inference.Environment.Variables;
+      const backends = Object.values(JSON.parse(BACKENDS!) as Record<string, { url: string; serverName: string }>);
+      expect(backends.map(({ url }) => url).sort()).toEqual(
+        account.loadBalancers.map(({ DNSName }) => `https://${DNSName}`).sort(),
+      );
+      expect(backends[0]!.serverName).toBe(account.certificates[0]!.DomainName);
+      expect(TRUSTED_CERTIFICATES).toBe(account.certificates[0]!.pem);
+      expect(STORE_URL).toMatch(/^rediss:/);
+    });
+
+    it('gives the authorizer the table of tenants', () => {
+      const authorizer = functionThat(account, 'Finds the tenant of an API key');
+      expect(authorizer.Environment.Variables.TABLE_NAME).toBe(account.tables[0]!.TableName);
+    });
+
+    it('keeps of each key that API Gateway made its SHA-256 and nothing else', () => {
+      const expected = [
+        { description: 'Tenant acme', tenant: 'acme', plan: 'standard' },
+        { description: 'Tenant globex', tenant: 'globex', plan: 'premium' },
+      ].map(({ description, tenant, plan }) => {
+        const key = account.apiKeys.find((each) => each.description === description)!;
+        const hash = createHash('sha256').update(key.value).digest('hex');
+        return { keyHash: { S: hash }, tenant: { S: tenant }, plan: { S: plan }, keyId: { S: key.id } };
+      });
+      const { items } = account.tables[0]!;
+      expect(items.toSorted((a, b) => (a.tenant!.S < b.tenant!.S ? -1 : 1))).toEqual(expected);
+    });
+
+    it('says how to read each key, with the id of the key', () => {
+      const outputs = account.stacks.find(({ StackName }) => StackName === STACK)!.Outputs!;
+      for (const { id, description, enabled } of account.apiKeys) {
+        const name = `ReadKeyOf${description.replace('Tenant ', '')}`;
+        expect(outputs.find(({ OutputKey }) => OutputKey === name)?.OutputValue).toContain(`--api-key ${id} `);
+        expect(enabled).toBe(true);
+      }
+    });
+
+    it('answers each path of the API by the inference function, streamed, for holders of a key', () => {
+      const api = account.restApis[0]!;
+      expect(api.apiKeySource).toBe('AUTHORIZER');
+      const inference = functionThat(account, 'Serves inference requests').FunctionName;
+      const methods = api.resources.flatMap(({ path, resourceMethods }) =>
+        Object.entries(resourceMethods ?? {}).map(([verb, method]) => ({ route: `${verb} ${path}`, ...method })),
+      );
+      const paths = ['POST /v1/chat/completions', 'POST /v1/completions', 'POST /v1/embeddings', 'GET /v1/models'];
+      expect(methods.map(({ route }) => route)).toEqual(expect.arrayContaining([...paths, 'GET /healthz']));
+      for (const method of methods.filter(({ route }) => route !== 'GET /healthz')) {
+        expect(method).toMatchObject({ authorizationType: 'CUSTOM', apiKeyRequired: true });
+        expect(method.methodIntegration.uri).toContain(`${inference}/response-streaming-invocations`);
+      }
+    });
+
+    it('holds each fleet between its limits, over three zones, in service once the model answers', () => {
+      expect(account.groups).toHaveLength(3);
+      for (const group of account.groups) {
+        expect(group).toMatchObject({ MinSize: minCapacity, MaxSize: maxCapacity, HealthCheckType: 'ELB' });
+        expect(group.TargetGroupARNs).toHaveLength(1);
+        expect(zonesOf(account, group.VPCZoneIdentifier.split(','))).toHaveLength(3);
+        const { Overrides } = group.MixedInstancesPolicy.LaunchTemplate;
+        expect(Overrides.map(({ InstanceType }) => InstanceType)).toEqual(['g6.xlarge', 'g5.xlarge']);
+      }
+    });
+
+    it('launches instances with IMDSv2 only and encrypted volumes', () => {
+      const used = account.groups.map(
+        (group) => group.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification.LaunchTemplateId,
+      );
+      expect(account.launchTemplates.map((template) => template.LaunchTemplateId).sort()).toEqual(used.sort());
+      for (const template of account.launchTemplates) {
+        expect(template.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 });
+        for (const { Ebs } of template.BlockDeviceMappings) {
+          expect(Ebs).toMatchObject({ Encrypted: true, KmsKeyId: encryptionKey });
+        }
+      }
+    });
+
+    it('balances each fleet internally, by TLS on both sides with the certificate that it made', () => {
+      const [certificate] = account.certificates;
+      expect(account.certificates).toHaveLength(1);
+      expect(certificate).toMatchObject({ DomainName: 'model-endpoint.internal', Type: 'IMPORTED' });
+      expect(account.loadBalancers).toHaveLength(3);
+      for (const { Scheme, AvailabilityZones, attributes, listeners } of account.loadBalancers) {
+        expect(Scheme).toBe('internal');
+        expect(AvailabilityZones).toHaveLength(3);
+        expect(attributes).toMatchObject({
+          'deletion_protection.enabled': deletionProtection,
+          'access_logs.s3.enabled': 'true',
+          'routing.http.drop_invalid_header_fields.enabled': 'true',
+        });
+        expect(listeners).toHaveLength(1);
+        expect(listeners[0]).toMatchObject({ Port: 443, Protocol: 'HTTPS' });
+        expect(listeners[0]!.SslPolicy).toMatch(/TLS13/);
+        expect(listeners[0]!.Certificates).toEqual([{ CertificateArn: certificate!.CertificateArn }]);
+      }
+      for (const group of account.targetGroups) {
+        expect(group).toMatchObject({ Protocol: 'HTTPS', HealthCheckProtocol: 'HTTPS', HealthCheckPath: '/health' });
+        expect(group.attributes['load_balancing.algorithm.type']).toBe('least_outstanding_requests');
+      }
+    });
+
+    it('lets the gateway reach store and balancers, each balancer its own fleet, and nobody else anything', () => {
+      const gateway = functionThat(account, 'Serves inference requests').VpcConfig!.SecurityGroupIds[0]!;
+      const store = groupThat(account, 'Store of limits, breakers and cached answers');
+      const fleets = new Set(account.launchTemplates.flatMap(({ SecurityGroupIds }) => SecurityGroupIds));
+      const balancers = account.loadBalancers.flatMap(({ SecurityGroups }) => SecurityGroups);
+
+      const allowed = [
+        { from: gateway, to: store.GroupId, port: 6380 },
+        ...balancers.map((balancer) => ({ from: gateway, to: balancer, port: 443 })),
+        ...balancers.map((balancer) => {
+          const [rule] = account.securityGroups.find(({ GroupId }) => GroupId === balancer)!.egress;
+          return { from: balancer, to: rule!.peer, port: 8000 };
+        }),
+      ];
+      expect(new Set(allowed.slice(-balancers.length).map(({ to }) => to))).toEqual(fleets);
+      expect(byText(ingressOf(account))).toEqual(byText(allowed));
+      const inward = egressOf(account).filter(({ to }) => to.startsWith('sg-'));
+      expect(byText(inward)).toEqual(byText(allowed));
+    });
+
+    it(
+      'leaves, when destroyed, what the template retains and nothing else',
+      async () => {
+        await cloud.cdk('destroy', STACK, '--force', '--app', cloud.assembly);
+        expect(cloud.troubles).toBe('');
+        const left = await cloud.account();
+        const resources = Object.values(cloud.template(STACK).Resources);
+        const retained = (type: string) =>
+          resources.filter((each) => each.Type === type && each.DeletionPolicy === 'Retain').length;
+        expect(countsOf(left)).toEqual({
+          ...countsOf(bootstrapped),
+          keys: retained('AWS::KMS::Key'),
+          logGroups: retained('AWS::Logs::LogGroup'),
+          buckets: countsOf(bootstrapped).buckets! + retained('AWS::S3::Bucket'),
+          roles: countsOf(bootstrapped).roles! + retained('AWS::IAM::Role'),
+        });
+      },
+      REHEARSAL_TIMEOUT_MS,
+    );
+  },
+);
+
+/** The functions of the platform, without those that the CDK adds for its own ends. */
+function ownFunctions(account: Account): LambdaFunction[] {
+  return account.functions.filter(({ FunctionName }) => FunctionName.startsWith(`${STACK}-Platform`));
+}
+
+function functionThat(account: Account, description: string): LambdaFunction {
+  return account.functions.find((each) => each.Description === description)!;
+}
+
+function groupThat(account: Account, description: string): SecurityGroup {
+  return account.securityGroups.find((each) => each.Description === description)!;
+}
+
+function zonesOf(account: Account, subnets: string[]): string[] {
+  const zones = account.subnets.filter(({ SubnetId }) => subnets.includes(SubnetId));
+  return [...new Set(zones.map(({ AvailabilityZone }) => AvailabilityZone))];
+}
+
+interface Way {
+  from: string;
+  to: string;
+  port: number | null;
+}
+
+function ingressOf(account: Account): Way[] {
+  return account.securityGroups.flatMap(({ GroupId, ingress }) =>
+    ingress.map(({ peer, port }) => ({ from: peer, to: GroupId, port })),
+  );
+}
+
+function egressOf(account: Account): Way[] {
+  return account.securityGroups.flatMap(({ GroupId, egress }) =>
+    egress.map(({ peer, port }) => ({ from: GroupId, to: peer, port })),
+  );
+}
+
+function byText(ways: Way[]): string[] {
+  return ways.map(({ from, to, port }) => `${from} to ${to}:${port}`).sort();
+}
+
+/** How many of each kind there are. */
+function countsOf(account: Account): Record<string, number> {
+  return Object.fromEntries(Object.entries(account).map(([kind, items]) => [kind, (items as unknown[]).length]));
+}
