@@ -10,6 +10,7 @@ import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
 import { bootScript } from './boot-script';
+import type { FleetSettings } from './fleet-settings';
 import type { ModelServer } from './model-server';
 
 /** AWS Deep Learning Base AMI: NVIDIA driver, Docker with the NVIDIA runtime, Amazon Linux 2023. */
@@ -19,12 +20,9 @@ const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
 const METRICS_INTERVAL = 10;
 
 /** Properties of a GPU fleet. */
-export interface GpuFleetProps {
+export interface GpuFleetProps extends FleetSettings {
   /** Network of the fleet; it is placed in the private subnets. */
   readonly vpc: ec2.IVpc;
-
-  /** What runs on the instances. */
-  readonly modelServer: ModelServer;
 
   /**
    * Subnets of the fleet, in at least two zones.
@@ -32,56 +30,6 @@ export interface GpuFleetProps {
    * @default - the private subnets with egress
    */
   readonly vpcSubnets?: ec2.SubnetSelection;
-
-  /**
-   * Instance types that can serve the model, in order of preference: the next one is taken where a zone has run out of
-   * the one before.
-   *
-   * @default - g6.xlarge, g5.xlarge: one GPU with 24 GB each
-   */
-  readonly instanceTypes?: ec2.InstanceType[];
-
-  /**
-   * Image of the instances, with NVIDIA driver, Docker and the NVIDIA runtime.
-   *
-   * @default - the newest AWS Deep Learning Base AMI at each launch
-   */
-  readonly machineImage?: ec2.IMachineImage;
-
-  /**
-   * The least number of instances, at least 1.
-   *
-   * @default 2 - the loss of one zone leaves one
-   */
-  readonly minCapacity?: number;
-
-  /**
-   * The greatest number of instances, at least `minCapacity`.
-   *
-   * @default - three times `minCapacity`
-   */
-  readonly maxCapacity?: number;
-
-  /**
-   * Mean GPU utilisation that the fleet is held at, 1 to 100 per cent.
-   *
-   * @default 70 - new instances take minutes to boot: the rest is what bridges them
-   */
-  readonly targetGpuUtilization?: number;
-
-  /**
-   * How long an instance may take from its launch until the model answers: image, weights, compilation.
-   *
-   * @default Duration.minutes(15)
-   */
-  readonly bootTime?: Duration;
-
-  /**
-   * Size of the root volume in GiB: image (some 20 GB) and weights.
-   *
-   * @default 200
-   */
-  readonly volumeSize?: number;
 
   /**
    * Port on which the model server listens, with TLS.

@@ -1,2 +1,3 @@
+export * from './fleet-settings';
 export * from './gpu-fleet';
 export * from './model-server';

@@ -1,2 +1,1 @@
-export * from './fleet-settings';
 export * from './inference-platform';

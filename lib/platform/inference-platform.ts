@@ -5,6 +5,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
 import { ResponseCache } from '../caching/response-cache';
 import { InferenceApi } from '../gateway/inference-api';
@@ -20,7 +21,6 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
-import type { FleetSettings } from './fleet-settings';
 
 /** Properties of an inference platform. */
 export interface InferencePlatformProps {
