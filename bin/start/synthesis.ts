@@ -27,13 +27,6 @@ interface AssetManifest {
 
 const STACK = 'LocalRun';
 
-/** Three zones, as the reference stack has: an environment-agnostic stack would see two. */
-class LocalStack extends Stack {
-  public override get availabilityZones(): string[] {
-    return ['a', 'b', 'c'].map((zone) => `local-${zone}`);
-  }
-}
-
 /**
  * Synthesises what `build` puts into a stack, in this process, without credentials and without network.
  *
@@ -44,7 +37,7 @@ export function synthesise(build: (stack: Stack) => void): Synthesis {
   process.env.CDK_VALIDATION ??= 'false';
   const outdir = mkdtempSync(join(tmpdir(), 'inference-local-run-'));
   const app = new App({ outdir, analyticsReporting: false, treeMetadata: false });
-  build(new LocalStack(app, STACK));
+  build(new Stack(app, STACK));
   app.synth();
 
   const read = (file: string): unknown => JSON.parse(readFileSync(join(outdir, file), 'utf8'));

@@ -140,19 +140,26 @@ async function begun(
   }
 }
 
-/** Waits for the first whole event, so that a stream that begins with an error can still be replaced. */
+/**
+ * Waits for the first event with data, so that a stream that begins with an error, or with what no client could read,
+ * can still be replaced. Comments that come before it leave with it.
+ */
 async function firstEvents(rest: AsyncIterator<Buffer>, transcript: StreamTranscript): Promise<Buffer> {
   let head: Buffer = Buffer.alloc(0);
-  while (head.length === 0) {
+  for (;;) {
     const next = await rest.next();
     if (next.done) throw new BackendFailure('broken', 'the stream ended before its first event');
-    head = transcript.pass(next.value);
+    head = Buffer.concat([head, transcript.pass(next.value)]);
+    const events = head.toString('utf8').split(/\r?\n\r?\n/);
+    const event = events.find((text) => /^data:/m.test(text));
+    if (event === undefined) continue;
+    const first = dataOf(event);
+    if (!isRecord(first)) throw new BackendFailure('broken', 'the stream began with what is no answer');
+    if (first.error !== undefined && first.choices === undefined) {
+      throw new BackendFailure('broken', 'the stream began with an error');
+    }
+    return head;
   }
-  const first = dataOf(head.toString('utf8').split(/\r?\n\r?\n/, 1)[0] ?? '');
-  if (isRecord(first) && first.error !== undefined && first.choices === undefined) {
-    throw new BackendFailure('broken', 'the stream began with an error');
-  }
-  return head;
 }
 
 async function textOf({ body }: BackendAnswer, mostBytes: number): Promise<string> {

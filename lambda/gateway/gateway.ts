@@ -59,14 +59,15 @@ export class Gateway {
     record: RequestRecord,
     headers: Record<string, string>,
   ): Promise<void> {
-    const { models } = this.ports.policy;
     const target = targetOf(event.httpMethod, event.path);
+    const caller = this.callerOf(event);
+    Object.assign(record, { tenant: caller.tenant, plan: caller.plan.name });
     if (target.kind === 'compute') {
-      const caller = this.callerOf(event);
-      Object.assign(record, { tenant: caller.tenant, plan: caller.plan.name, endpoint: target.endpoint });
+      record.endpoint = target.endpoint;
       await this.compute(event, target.endpoint, caller, { client, record, headers });
       return;
     }
+    const models = this.modelsOf(caller);
     const answer =
       target.kind === 'listModels' ? listModels(models, this.since) : describeModel(models, target.model, this.since);
     client.start(200, { ...headers, 'content-type': 'application/json' });
@@ -76,10 +77,11 @@ export class Gateway {
   private async compute(
     event: HttpEvent,
     endpoint: Endpoint,
-    { tenant, plan }: Caller,
+    caller: Caller,
     way: { client: ClientConnection; record: RequestRecord; headers: Record<string, string> },
   ): Promise<void> {
-    const request = parseInferenceRequest(endpoint, jsonBodyOf(event), this.ports.policy.models);
+    const { tenant, plan } = caller;
+    const request = parseInferenceRequest(endpoint, jsonBodyOf(event), this.modelsOf(caller));
     const { model, stream } = request;
     Object.assign(way.record, { model: model.name, stream });
     mustFitPlan(request, plan);
@@ -106,6 +108,12 @@ export class Gateway {
     const plan = this.ports.policy.plans.find((candidate) => candidate.name === name);
     if (!plan) throw ApiError.forbidden(`The plan ${name} of this key is not served here.`);
     return { tenant, plan };
+  }
+
+  /** The models that exist for a caller: those of its plan. Any other is as unknown to it as a misspelt one. */
+  private modelsOf({ plan }: Caller): readonly ResolvedModel[] {
+    const { models } = this.ports.policy;
+    return plan.models ? models.filter(({ name }) => plan.models?.includes(name)) : models;
   }
 
   private cacheOf(

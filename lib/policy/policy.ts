@@ -74,6 +74,13 @@ export interface Plan {
    * @default - 8192, or `tokensPerMinute` where that is less
    */
   readonly maxTokensPerRequest?: number;
+
+  /**
+   * Names of the models that the plan may use; for its tenants no other model exists.
+   *
+   * @default - all models of the policy
+   */
+  readonly models?: string[];
 }
 
 /** One client organisation. Everything that is limited, cached or counted is kept apart by tenant. */

@@ -45,6 +45,7 @@ const plan = shape(
     tokensPerDay: whole(1),
     requestsPerDay: whole(1),
     maxTokensPerRequest: whole(1),
+    models: listOf(modelName, 1),
   },
   ['name', 'requestsPerMinute', 'tokensPerMinute'],
 );
@@ -127,7 +128,10 @@ export function validatePolicy(policy: unknown, options: ValidateOptions): Fault
   unique('backends', backends, faults);
   unique('models', models, faults);
 
-  plans.forEach((entry, i) => checkPlan(entry, `plans[${i}]`, faults));
+  plans.forEach((entry, i) => {
+    checkPlan(entry, `plans[${i}]`, faults);
+    mustAllExist('model', entry.models, `plans[${i}].models`, models, faults);
+  });
   tenants.forEach((entry, i) => {
     mustExist('plan', entry.plan, `tenants[${i}].plan`, plans, faults);
     if (entry.keys !== undefined && !options.plainKeysAllowed) {
@@ -141,12 +145,7 @@ export function validatePolicy(policy: unknown, options: ValidateOptions): Fault
   checkKeysAreUnique(tenants, faults);
   backends.forEach((entry, i) => checkBackend(entry, `backends[${i}]`, faults));
   models.forEach((entry, i) => {
-    const chain = Array.isArray(entry.backends) ? (entry.backends as unknown[]) : [];
-    chain.forEach((target, j) => {
-      const path = `models[${i}].backends[${j}]`;
-      mustExist('backend', target, path, backends, faults);
-      if (chain.indexOf(target) < j) faults.push({ path, message: `${show(target)} is listed twice` });
-    });
+    mustAllExist('backend', entry.backends, `models[${i}].backends`, backends, faults);
     if (entry.kind === ModelKind.EMBEDDING && entry.degradedAnswer !== undefined) {
       faults.push({
         path: `models[${i}].degradedAnswer`,
@@ -241,4 +240,19 @@ function mustExist(
   if (typeof target !== 'string' || entries.some((entry) => entry.name === target)) return;
   const names = entries.map((entry) => show(entry.name)).join(', ') || 'none';
   faults.push({ path, message: `must name a ${what} of the policy (${names}), got ${show(target)}` });
+}
+
+/** Each name of a list must lead somewhere, and stand there once. */
+function mustAllExist(
+  what: string,
+  targets: unknown,
+  path: string,
+  entries: Record<string, unknown>[],
+  faults: Fault[],
+): void {
+  const list = Array.isArray(targets) ? (targets as unknown[]) : [];
+  list.forEach((target, i) => {
+    mustExist(what, target, `${path}[${i}]`, entries, faults);
+    if (list.indexOf(target) < i) faults.push({ path: `${path}[${i}]`, message: `${show(target)} is listed twice` });
+  });
 }

@@ -67,6 +67,19 @@ describeEachStore('the gateway', (url) => {
     expect(Number(next.headers['x-ratelimit-remaining-tokens'])).toBeGreaterThanOrEqual(60_000 - 12 - 3);
   });
 
+  it('knows no model beyond those of the plan', async () => {
+    const { plans } = policy({});
+    const limited = { ...plans[0]!, models: ['other'] };
+    const a = `first-${runs + 1}`;
+    const models = ['llama', 'other'].map((name) => ({ name, backends: [a] }));
+    const send = start({ plans: [limited], models });
+    const refused = await send(CHAT);
+    expect([refused.status, JSON.parse(refused.text)]).toMatchObject([404, { error: { code: 'model_not_found' } }]);
+    expect(await send({ ...CHAT, model: 'other' })).toMatchObject({ status: 200 });
+    const list = await send(undefined, { method: 'GET', path: '/v1/models' });
+    expect((JSON.parse(list.text) as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual(['other']);
+  });
+
   it('streams, asks for the usage, and leaves out its event unless the client asked too', async () => {
     const send = start();
     const plain = await send({ ...CHAT, stream: true });

@@ -69,6 +69,11 @@ describe('a policy', () => {
       'models[0].degradedAnswer: must be left out: an embedding has no text answer',
     ],
     [
+      'a plan for a model that is not there',
+      { plans: [{ name: 'standard', requestsPerMinute: 1, tokensPerMinute: 100, models: ['gpt'] }] },
+      'plans[0].models[0]: must name a model of the policy ("qwen3-8b"), got "gpt"',
+    ],
+    [
       'a request limit above the minute',
       { plans: [{ name: 'standard', requestsPerMinute: 1, tokensPerMinute: 100, maxTokensPerRequest: 101 }] },
       'plans[0].maxTokensPerRequest: must be at most tokensPerMinute (100), or such a request could never be admitted, got 101',
