@@ -1,7 +1,9 @@
-import { Agent as HttpAgent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as HttpAgent, type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import type { TLSSocket } from 'node:tls';
+import { urlToHttpOptions } from 'node:url';
 import { type BackendAnswer, type BackendCall, BackendFailure, type CallBackend } from '../gateway/backend-port';
+import { AnswerBody } from './answer-body';
+import { CallLimits } from './call-limits';
 
 /** Where a backend is, as known at deployment. */
 export interface BackendAddress {
@@ -25,14 +27,20 @@ export function httpBackends(addresses: Readonly<Record<string, BackendAddress>>
 class BackendPool {
   private readonly base: URL;
   private readonly agent: HttpAgent;
+  private readonly send: typeof httpRequest;
+  /** A call's options by its path: addresses are parsed once and not for each call. */
+  private readonly targets = new Map<string, RequestOptions>();
 
   constructor({ url, serverName, ca }: BackendAddress) {
     this.base = new URL(url.endsWith('/') ? url : `${url}/`);
     const kept = { keepAlive: true, scheduling: 'lifo' } as const;
-    this.agent =
-      this.base.protocol === 'https:'
-        ? new HttpsAgent({ ...kept, ...(serverName && { servername: serverName }), ...(ca && { ca }) })
-        : new HttpAgent(kept);
+    if (this.base.protocol === 'https:') {
+      this.agent = new HttpsAgent({ ...kept, ...(serverName && { servername: serverName }), ...(ca && { ca }) });
+      this.send = httpsRequest;
+    } else {
+      this.agent = new HttpAgent(kept);
+      this.send = httpRequest;
+    }
   }
 
   public async call(call: BackendCall): Promise<BackendAnswer> {
@@ -45,102 +53,52 @@ class BackendPool {
     }
   }
 
-  private attempt(call: BackendCall): Promise<BackendAnswer> {
-    const { timeouts } = call.backend;
-    const started = performance.now();
-    const send = this.base.protocol === 'https:' ? httpsRequest : httpRequest;
-    const request = send(new URL(call.path.replace(/^\//, ''), this.base), {
-      method: 'POST',
-      agent: this.agent,
-      headers: { ...call.headers, 'content-length': String(Buffer.byteLength(call.body)) },
-    });
-    const limits = new TimeLimits(request, call.signal);
-    limits.set('total', timeouts.totalMs, `no end of the answer within ${timeouts.totalMs} ms`);
-    limits.set('first byte', call.firstByteMs, `no first byte within ${call.firstByteMs} ms`);
-    limitConnecting(request, limits, timeouts.connectMs);
-
+  private attempt({ backend, path, headers, body, firstByteMs, signal }: BackendCall): Promise<BackendAnswer> {
     return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException) => {
+      const started = performance.now();
+      const request = this.send({ ...this.targetOf(path), headers });
+      const { connectMs, totalMs } = backend.timeouts;
+      const limits = new CallLimits(request, { connectMs, firstByteMs, totalMs }, signal);
+      // Of what happens after the response has begun, the body tells; this listener stays, since an error needs one.
+      request.on('error', (error: NodeJS.ErrnoException) => {
         limits.clear();
         reject(limits.reason ?? failureOf(error, request));
-      };
-      request.once('error', fail);
+      });
       request.once('response', (response) => {
-        const begun = () => {
-          response.off('readable', begun).off('end', begun).off('error', fail);
-          limits.unset('first byte');
+        const answer = new AnswerBody(response, limits, (failure) => {
+          if (failure) {
+            reject(failure);
+            return;
+          }
           resolve({
             status: response.statusCode ?? 0,
-            headers: singleHeaders(response),
+            headers: response.headers,
             firstByteMs: performance.now() - started,
-            body: bodyOf(response, limits),
+            body: answer,
             discard: () => {
-              limits.clear();
-              if (!response.complete) response.destroy();
+              answer.discard();
             },
           });
-        };
-        response.once('readable', begun).once('end', begun).once('error', fail);
+        });
       });
-      request.end(call.body);
+      request.end(body);
     });
+  }
+
+  private targetOf(path: string): RequestOptions {
+    const known = this.targets.get(path);
+    if (known) return known;
+    const url = new URL(path.replace(/^\//, ''), this.base);
+    // Of all that it knows of an address, a call needs this much; each option more is copied several times a call.
+    const { hostname, port, path: pathAndQuery, auth } = urlToHttpOptions(url);
+    const target = { hostname, port, auth, path: pathAndQuery, method: 'POST', agent: this.agent };
+    this.targets.set(path, target);
+    return target;
   }
 }
 
 /** The request was written to a connection that the backend had closed already. */
 class StaleConnection extends BackendFailure {}
-
-/** The clocks of one call. The first that runs out ends it and is the reason that is told. */
-class TimeLimits {
-  public reason: BackendFailure | undefined;
-  private readonly timers = new Map<string, NodeJS.Timeout>();
-  private readonly onAbort = () => {
-    this.stop(new BackendFailure('abandoned', 'the client is gone'));
-  };
-
-  constructor(
-    private readonly request: ClientRequest,
-    private readonly signal: AbortSignal,
-  ) {
-    if (signal.aborted) setImmediate(this.onAbort);
-    else signal.addEventListener('abort', this.onAbort, { once: true });
-  }
-
-  public set(name: string, ms: number, message: string): void {
-    this.timers.set(
-      name,
-      setTimeout(() => {
-        this.stop(new BackendFailure('timeout', message));
-      }, ms),
-    );
-  }
-
-  public unset(name: string): void {
-    clearTimeout(this.timers.get(name));
-    this.timers.delete(name);
-  }
-
-  public clear(): void {
-    for (const name of [...this.timers.keys()]) this.unset(name);
-    this.signal.removeEventListener('abort', this.onAbort);
-  }
-
-  private stop(reason: BackendFailure): void {
-    this.reason ??= reason;
-    this.request.destroy(this.reason);
-  }
-}
-
-function limitConnecting(request: ClientRequest, limits: TimeLimits, connectMs: number): void {
-  request.once('socket', (socket) => {
-    if (!socket.connecting) return;
-    limits.set('connect', connectMs, `no connection within ${connectMs} ms`);
-    const event = (socket as Partial<TLSSocket>).encrypted ? 'secureConnect' : 'connect';
-    socket.once(event, () => {
-      limits.unset('connect');
-    });
-  });
-}
 
 function failureOf(error: NodeJS.ErrnoException, request: ClientRequest): BackendFailure {
   const detail = error.code ?? error.message;
@@ -149,23 +107,4 @@ function failureOf(error: NodeJS.ErrnoException, request: ClientRequest): Backen
   }
   const hasConnected = error.syscall !== 'connect' && error.syscall !== 'getaddrinfo';
   return new BackendFailure(hasConnected ? 'broken' : 'connect', detail);
-}
-
-async function* bodyOf(response: IncomingMessage, limits: TimeLimits): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of response) yield chunk as Buffer;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw limits.reason ?? new BackendFailure('broken', `the answer broke off (${code ?? message})`);
-  } finally {
-    limits.clear();
-    // After a whole answer this is without effect; a loop that was left early gives up the connection.
-    if (!response.complete) response.destroy();
-  }
-}
-
-function singleHeaders(response: IncomingMessage): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(response.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
-  );
 }

@@ -2,7 +2,7 @@ import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Outcome } from '../circuit-breaking/breaker';
 import type { Attempt } from '../fault-tolerance/route';
 import { type ApiError } from './api-error';
-import { type BackendAnswer, BackendFailure, type CallBackend } from './backend-port';
+import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal } from './backend-port';
 import { errorOfBackend } from './backend-error';
 import type { InferenceRequest } from './inference-request';
 import { dataOf, StreamTranscript } from './stream-transcript';
@@ -43,7 +43,7 @@ const MAX_WHOLE_BYTES = 32 * 1024 * 1024;
 export async function attempt(
   backend: ResolvedBackend,
   request: InferenceRequest,
-  context: { readonly call: CallBackend; readonly requestId: string; readonly signal: AbortSignal },
+  context: { readonly call: CallBackend; readonly requestId: string; readonly signal: CallSignal },
 ): Promise<Attempt<Answer, ApiError>> {
   // The first byte of an answer that is not streamed comes when all of it is written, so only the total limit is fair.
   const waitsForTokens = request.stream || request.endpoint === 'embeddings';
@@ -113,6 +113,7 @@ async function whole(
     json = undefined;
   }
   if (!isRecord(json)) throw new BackendFailure('broken', 'the answer is no JSON object');
+  if (isError(json)) throw new BackendFailure('broken', 'the answer with status 200 is an error');
   const usage = reportedUsage(json) ?? usageSeen(request.inputTokens, generatedBytes(json));
   return { kind: 'answered', answer: { kind: 'whole', body, usage, firstByteMs: answer.firstByteMs, outcome } };
 }
@@ -155,11 +156,14 @@ async function firstEvents(rest: AsyncIterator<Buffer>, transcript: StreamTransc
     if (event === undefined) continue;
     const first = dataOf(event);
     if (!isRecord(first)) throw new BackendFailure('broken', 'the stream began with what is no answer');
-    if (first.error !== undefined && first.choices === undefined) {
-      throw new BackendFailure('broken', 'the stream began with an error');
-    }
+    if (isError(first)) throw new BackendFailure('broken', 'the stream began with an error');
     return head;
   }
+}
+
+/** Some servers say with status 200 that they failed. */
+function isError(answer: Record<string, unknown>): boolean {
+  return answer.error != null && answer.choices === undefined && answer.data === undefined;
 }
 
 async function textOf({ body }: BackendAnswer, mostBytes: number): Promise<string> {

@@ -1,4 +1,12 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { ResolvedBackend } from '../../lib/policy/defaults';
+
+/** The part of an AbortSignal that a call needs. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  addEventListener(event: 'abort', listener: () => void): void;
+  removeEventListener(event: 'abort', listener: () => void): void;
+}
 
 /** A call to a backend. */
 export interface BackendCall {
@@ -10,13 +18,13 @@ export interface BackendCall {
   /** Longest wait for the first byte of the body, in milliseconds; the backend's total limit holds in any case. */
   readonly firstByteMs: number;
   /** Aborted when the client is gone. */
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
 }
 
 /** An answer whose first byte has arrived, or whose body is empty. */
 export interface BackendAnswer {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly headers: Readonly<IncomingHttpHeaders>;
   /** From the request sent to the first byte of the body. */
   readonly firstByteMs: number;
   /** The body; fails with BackendFailure where it breaks off. */

@@ -1,9 +1,11 @@
 import type { Writable } from 'node:stream';
+import type { CallSignal } from './backend-port';
+import { HangUp } from './hang-up';
 
 /** The way back to the client. */
 export interface ClientConnection {
   /** Aborted when the client goes away before its answer has ended. */
-  readonly hungUp: AbortSignal;
+  readonly hungUp: CallSignal;
   /** Whether status and headers have been sent. */
   readonly started: boolean;
   /** Sends status and headers. */
@@ -24,22 +26,22 @@ export function clientConnection(
   stream: Writable,
   begin: (status: number, headers: Readonly<Record<string, string>>) => Writable,
 ): ClientConnection {
-  const gone = new AbortController();
+  const gone = new HangUp();
   let ended = false;
   let body: Writable | undefined;
-  const hangUp = () => {
+  /** Whoever waits for a stream waits for its end too. */
+  let release: () => void = () => undefined;
+  const over = () => {
     if (!ended) gone.abort();
+    release();
   };
-  const watch = (watched: Writable) => watched.once('close', hangUp).on('error', hangUp);
+  const watch = (watched: Writable) => watched.once('close', over).on('error', over);
   watch(stream);
 
   const drained = (target: Writable, event: 'drain' | 'finish') =>
     new Promise<void>((resolve) => {
-      const done = () => {
-        target.off(event, done).off('close', done).off('error', done);
-        resolve();
-      };
-      target.once(event, done).once('close', done).once('error', done);
+      release = resolve;
+      target.once(event, resolve);
     });
 
   const started = (): Writable => {
@@ -48,7 +50,7 @@ export function clientConnection(
   };
 
   return {
-    hungUp: gone.signal,
+    hungUp: gone,
     get started() {
       return body !== undefined;
     },
@@ -58,12 +60,12 @@ export function clientConnection(
     },
     async write(chunk) {
       const target = started();
-      if (gone.signal.aborted || target.destroyed || chunk.length === 0) return;
+      if (gone.aborted || target.destroyed || chunk.length === 0) return;
       if (!target.write(chunk)) await drained(target, 'drain');
     },
     async end(chunk) {
       const target = started();
-      if (gone.signal.aborted || target.destroyed) return;
+      if (gone.aborted || target.destroyed) return;
       ended = true;
       const finished = drained(target, 'finish');
       // Lambda sends status and headers with the first write, so an empty body needs one too.

@@ -32,7 +32,7 @@ export interface Computation {
   readonly tenant: string;
   readonly plan: ResolvedPlan;
   readonly chain: readonly ResolvedBackend[];
-  readonly cache?: CacheUse;
+  readonly cache: CacheUse | undefined;
   readonly client: ClientConnection;
   /** Filled in on the way. */
   readonly record: RequestRecord;
@@ -40,7 +40,8 @@ export interface Computation {
   readonly headers: Record<string, string>;
 }
 
-type Ports = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
+/** The gateway's ports, and each backend's budget for retries. */
+export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
 
 /**
  * Steps two to six: admit, route, stream, settle. Settling begins when the answer is known to be whole and is not
@@ -49,7 +50,7 @@ type Ports = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => Ret
  *
  * @throws ApiError for what the client is told as an error
  */
-export async function compute(computation: Computation, ports: Ports): Promise<void> {
+export async function compute(computation: Computation, ports: ComputePorts): Promise<void> {
   const { request, record, headers, cache, plan, chain } = computation;
   const asked: AdmitRequest = {
     id: ports.newId(),
@@ -93,7 +94,7 @@ async function answer(
   admitted: Admitted,
   reservation: Reservation,
   asked: AdmitRequest,
-  ports: Ports,
+  ports: ComputePorts,
 ): Promise<void> {
   const { request, record, headers, client } = computation;
   const routed = await findAnswer(computation, admitted, asked, ports);
@@ -152,7 +153,7 @@ function findAnswer(
   { request, requestId, chain, client }: Computation,
   { admission, store }: Admitted,
   asked: AdmitRequest,
-  ports: Ports,
+  ports: ComputePorts,
 ): Promise<Route<Answer, ApiError>> {
   const probe = { id: asked.id, leaseMs: asked.leaseMs };
   return route(chain, {
@@ -184,7 +185,7 @@ async function sendStream(
   answer: StreamedAnswer,
   { client, headers, record, request }: Computation,
   settle: (result: Settled) => void,
-  { pause }: Ports,
+  { pause }: ComputePorts,
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
   client.start(200, { ...headers, 'content-type': STREAM_TYPE });
@@ -203,7 +204,7 @@ async function sendFallback(
   computation: Computation,
   { admission, store }: Admitted,
   reason: string,
-  { now, newId }: Ports,
+  { now, newId }: ComputePorts,
 ): Promise<void> {
   const { cache, client, headers, record, request } = computation;
   if (admission.stale && cache) {

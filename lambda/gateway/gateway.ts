@@ -6,7 +6,7 @@ import { RetryBudget } from '../fault-tolerance/retry-budget';
 import type { RequestRecord } from '../observability/request-record';
 import { ApiError } from './api-error';
 import type { ClientConnection } from './client-connection';
-import { compute } from './computation';
+import { compute, type ComputePorts } from './computation';
 import { headerOf, type HttpEvent, jsonBodyOf } from './http-event';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels } from './models-list';
@@ -23,12 +23,14 @@ interface Caller {
 export class Gateway {
   private readonly since: number;
   private readonly budgets: ReadonlyMap<string, RetryBudget>;
+  private readonly computePorts: ComputePorts;
 
   constructor(private readonly ports: GatewayPorts) {
     this.since = ports.now();
     this.budgets = new Map(
       ports.policy.backends.map(({ name, retries }) => [name, new RetryBudget(retries.budgetRatio)]),
     );
+    this.computePorts = { ...ports, budget: (backend) => this.budgetOf(backend) };
   }
 
   /** Serves one request. Settles when the answer is sent, the books are settled and the record is written. */
@@ -61,7 +63,8 @@ export class Gateway {
   ): Promise<void> {
     const target = targetOf(event.httpMethod, event.path);
     const caller = this.callerOf(event);
-    Object.assign(record, { tenant: caller.tenant, plan: caller.plan.name });
+    record.tenant = caller.tenant;
+    record.plan = caller.plan.name;
     if (target.kind === 'compute') {
       record.endpoint = target.endpoint;
       await this.compute(event, target.endpoint, caller, { client, record, headers });
@@ -83,21 +86,24 @@ export class Gateway {
     const { tenant, plan } = caller;
     const request = parseInferenceRequest(endpoint, jsonBodyOf(event), this.modelsOf(caller));
     const { model, stream } = request;
-    Object.assign(way.record, { model: model.name, stream });
+    way.record.model = model.name;
+    way.record.stream = stream;
     mustFitPlan(request, plan);
     const cache = this.cacheOf(event, tenant, request);
     if (!cache && parseCacheControl(headerOf(event, 'cache-control')).onlyIfCached) throw ApiError.notStored();
     await compute(
       {
-        ...way,
         requestId: way.record.requestId,
         request,
         tenant,
         plan,
         chain: this.chainOf(model),
-        ...(cache && { cache }),
+        cache,
+        client: way.client,
+        record: way.record,
+        headers: way.headers,
       },
-      { ...this.ports, budget: (backend) => this.budgetOf(backend) },
+      this.computePorts,
     );
   }
 

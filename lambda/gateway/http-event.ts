@@ -1,4 +1,5 @@
 import { ApiError } from './api-error';
+import { isNestedDeeperThan } from './nesting';
 
 /** The parts of API Gateway's REST proxy event that the gateway reads. */
 export interface HttpEvent {
@@ -17,6 +18,9 @@ export interface HttpEvent {
 /** Lambda takes payloads of at most 6 MB. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
 
+/** Tools with the deepest of schemas need a few dozen; thousands would exhaust the stack of what walks the body. */
+const MAX_LEVELS = 100;
+
 /** A header's value; header names have no case. */
 export function headerOf(event: HttpEvent, name: string): string | undefined {
   const found = Object.entries(event.headers ?? {}).find(([header]) => header.toLowerCase() === name);
@@ -26,7 +30,7 @@ export function headerOf(event: HttpEvent, name: string): string | undefined {
 /**
  * The body as a JSON object.
  *
- * @throws ApiError for a body that is too large, is no JSON or is no object
+ * @throws ApiError for a body that is too large, is no JSON, is no object or is nested too deeply
  */
 export function jsonBodyOf(event: HttpEvent): Record<string, unknown> {
   const text = event.isBase64Encoded ? Buffer.from(event.body ?? '', 'base64').toString('utf8') : (event.body ?? '');
@@ -39,6 +43,9 @@ export function jsonBodyOf(event: HttpEvent): Record<string, unknown> {
     throw ApiError.invalidRequest('We could not parse the JSON body of your request.');
   }
   if (!isRecord(body)) throw ApiError.invalidRequest('The body of your request must be a JSON object.');
+  if (isNestedDeeperThan(MAX_LEVELS, body)) {
+    throw ApiError.invalidRequest(`The body of your request is nested on more than ${MAX_LEVELS} levels.`);
+  }
   return body;
 }
 

@@ -82,7 +82,11 @@ export interface RequestStore {
 
 /** The store did not answer in time or cannot be reached. */
 export class StoreLost extends Error {
-  constructor(cause: unknown) {
+  /** @param unsent whether it was known to be lost before anything was sent: nothing of the trip can have run */
+  constructor(
+    cause: unknown,
+    public readonly unsent = false,
+  ) {
     super(`the store is lost: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = 'StoreLost';
   }

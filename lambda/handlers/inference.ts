@@ -9,6 +9,7 @@ import { LocalStore } from '../fault-tolerance/local-store';
 import { clientConnection } from '../gateway/client-connection';
 import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
+import { lineWriter } from '../observability/line-writer';
 import { recordLine } from '../observability/record-line';
 import { StoreConnection } from '../store/connection';
 import { connectionSettings } from '../store/environment';
@@ -21,18 +22,22 @@ const names = {
   namespace: environment.METRICS_NAMESPACE ?? 'InferencePlatform',
   service: environment.SERVICE_NAME ?? 'inference',
 };
-const writeLine = (line: string) => process.stdout.write(`${line}\n`);
+const writeLine = lineWriter(process.stdout);
 
 const connection = new StoreConnection({
   ...connectionSettings(environment),
-  onError: ({ message }) => writeLine(JSON.stringify({ level: 'warn', message: 'store', 'error.message': message })),
+  onError: ({ message }) => {
+    writeLine(JSON.stringify({ level: 'warn', message: 'store', 'error.message': message }));
+  },
 });
 const gateway = new Gateway({
   policy,
   store: new ValkeyStore((commands) => connection.trip(commands)),
   localStore: new LocalStore(Date.now),
   callBackend: httpBackends(backendAddresses(environment, policy.backends)),
-  record: (record) => writeLine(recordLine(record, names)),
+  record: (record) => {
+    writeLine(recordLine(record, names));
+  },
   now: Date.now,
   random: Math.random,
   pause: (ms) => pause(ms),

@@ -6,49 +6,42 @@ export interface MetricsNames {
   readonly service: string;
 }
 
-const UNITS = {
-  Requests: 'Count',
-  Errors: 'Count',
-  Latency: 'Milliseconds',
-  TimeToFirstToken: 'Milliseconds',
-  InputTokens: 'Count',
-  OutputTokens: 'Count',
-  CacheHits: 'Count',
-  Fallbacks: 'Count',
-  RateLimited: 'Count',
-  StoreLost: 'Count',
-} as const;
-
-type Metrics = Partial<Record<keyof typeof UNITS, number>>;
+/** Metrics that every line holds. */
+const METRICS = [
+  { Name: 'Requests', Unit: 'Count' },
+  { Name: 'Errors', Unit: 'Count' },
+  { Name: 'Latency', Unit: 'Milliseconds' },
+  { Name: 'CacheHits', Unit: 'Count' },
+  { Name: 'Fallbacks', Unit: 'Count' },
+  { Name: 'RateLimited', Unit: 'Count' },
+  { Name: 'StoreLost', Unit: 'Count' },
+];
+const TIME_TO_FIRST_TOKEN = { Name: 'TimeToFirstToken', Unit: 'Milliseconds' };
+const INPUT_TOKENS = { Name: 'InputTokens', Unit: 'Count' };
+const OUTPUT_TOKENS = { Name: 'OutputTokens', Unit: 'Count' };
 
 /**
- * One line of JSON that is both: a structured log line with OpenTelemetry's names for generative AI, and, through its
- * `_aws` block, CloudWatch's metrics (the embedded metric format). One line, since every line is paid for.
+ * One line of JSON that is both: a structured log line with OpenTelemetry's names for generative AI, HTTP and errors,
+ * where they have one, and, through its `_aws` block, CloudWatch's metrics (the embedded metric format). One line, since
+ * every line is paid for. JSON leaves out what is undefined.
  *
  * The tenant is a property and no dimension: each of its values would be a set of metrics of its own.
  */
 export function recordLine(record: RequestRecord, names: MetricsNames): string {
-  const metrics = metricsOf(record);
+  const { model, timeToFirstTokenMs, inputTokens, outputTokens, fault } = record;
   return JSON.stringify({
     _aws: {
       Timestamp: record.startedAt,
       CloudWatchMetrics: [
         {
           Namespace: names.namespace,
-          Dimensions: record.model === undefined ? [['Service']] : [['Service'], ['Service', 'Model']],
-          Metrics: Object.keys(metrics).map((name) => ({ Name: name, Unit: UNITS[name as keyof Metrics] })),
+          Dimensions: model === undefined ? [['Service']] : [['Service'], ['Service', 'Model']],
+          Metrics: metricsOf(record),
         },
       ],
     },
     Service: names.service,
-    Model: record.model,
-    ...metrics,
-    ...attributesOf(record),
-  });
-}
-
-function metricsOf(record: RequestRecord): Metrics {
-  return {
+    Model: model,
     Requests: 1,
     Errors: flag(record.status >= 500),
     Latency: round(record.durationMs),
@@ -56,24 +49,18 @@ function metricsOf(record: RequestRecord): Metrics {
     Fallbacks: flag(record.fallback !== undefined),
     RateLimited: flag(record.refusedBy !== undefined),
     StoreLost: flag(record.storeLost),
-    ...(record.timeToFirstTokenMs !== undefined && { TimeToFirstToken: round(record.timeToFirstTokenMs) }),
-    ...(record.inputTokens !== undefined && { InputTokens: record.inputTokens }),
-    ...(record.outputTokens !== undefined && { OutputTokens: record.outputTokens }),
-  };
-}
-
-/** Names from OpenTelemetry's semantic conventions (GenAI, HTTP, error) where they have one. */
-function attributesOf(record: RequestRecord): Record<string, unknown> {
-  return {
-    level: record.fault ? 'error' : record.status >= 500 ? 'warn' : 'info',
+    TimeToFirstToken: timeToFirstTokenMs === undefined ? undefined : round(timeToFirstTokenMs),
+    InputTokens: inputTokens,
+    OutputTokens: outputTokens,
+    level: fault ? 'error' : record.status >= 500 ? 'warn' : 'info',
     message: 'request',
     request_id: record.requestId,
     'http.response.status_code': record.status,
     'gen_ai.operation.name': record.endpoint && OPERATION[record.endpoint],
-    'gen_ai.request.model': record.model,
-    'gen_ai.usage.input_tokens': record.inputTokens,
-    'gen_ai.usage.output_tokens': record.outputTokens,
-    'error.type': record.fault ? 'internal_error' : record.errorCode,
+    'gen_ai.request.model': model,
+    'gen_ai.usage.input_tokens': inputTokens,
+    'gen_ai.usage.output_tokens': outputTokens,
+    'error.type': fault ? 'internal_error' : record.errorCode,
     tenant: record.tenant,
     plan: record.plan,
     stream: record.stream,
@@ -84,9 +71,18 @@ function attributesOf(record: RequestRecord): Record<string, unknown> {
     retries: record.retries,
     hung_up: record.hungUp || undefined,
     breaker_transitions: record.transitions?.length ? record.transitions : undefined,
-    'exception.message': record.fault?.message,
-    'exception.stacktrace': record.fault?.stack,
-  };
+    'exception.message': fault?.message,
+    'exception.stacktrace': fault?.stack,
+  });
+}
+
+/** The metrics that a line declares are those that it holds. */
+function metricsOf({ timeToFirstTokenMs, inputTokens, outputTokens }: RequestRecord): typeof METRICS {
+  const metrics = [...METRICS];
+  if (timeToFirstTokenMs !== undefined) metrics.push(TIME_TO_FIRST_TOKEN);
+  if (inputTokens !== undefined) metrics.push(INPUT_TOKENS);
+  if (outputTokens !== undefined) metrics.push(OUTPUT_TOKENS);
+  return metrics;
 }
 
 const OPERATION: Readonly<Record<string, string>> = {

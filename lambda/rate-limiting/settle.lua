@@ -3,13 +3,16 @@
 --
 -- KEYS  1 the tenant's arrival times, 2 its parallel slots, 3 the stored answer (left out where none is written)
 -- ARGV  1 request id, 2 lease of a slot in ms, 3 ms for which the answer is kept, 4 its content type, 5 its backend,
---       6 its body, then for each limit: name, difference in ms
-local FIRST_LIMIT = 7
+--       6 its body, 7 '1' to do so only for a request that still holds its slot: one that may have been settled, or
+--       never admitted; then for each limit: name, difference in ms
+local FIRST_LIMIT = 8
 
 local time = redis.call('TIME')
 local now = time[1] * 1000.0 + time[2] / 1000.0
 
-redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('ZREM', KEYS[2], ARGV[1]) == 0 and ARGV[7] == '1' then
+  return 'not held'
+end
 
 if #ARGV >= FIRST_LIMIT then
   local names = {}

@@ -1,4 +1,4 @@
-import Valkey, { type ChainableCommander } from 'iovalkey';
+import Valkey, { Command as ClientCommand } from 'iovalkey';
 import { StoreLost } from '../gateway/request-store';
 import type { Script } from './scripts';
 
@@ -27,6 +27,9 @@ const RENEW_SIGN_IN_MS = 8 * 3_600_000;
 /** Pause before a lost connection is tried again: short at first, and at most this long. */
 const MOST_PAUSE_MS = 2000;
 
+/** A connection on which commands stay unanswered for this long is given up. */
+const SILENCE_MS = 2000;
+
 /** Sends commands in one trip and never waits longer than the time-out. */
 export class StoreConnection {
   private readonly client: Valkey;
@@ -36,11 +39,14 @@ export class StoreConnection {
   private reconnection: NodeJS.Timeout | undefined;
   private renewal: Promise<void> | undefined;
   private signedInAt = 0;
+  private lateTrips = 0;
 
   constructor(private readonly settings: ConnectionSettings) {
     this.client = new Valkey(settings.url, {
       lazyConnect: true,
       connectTimeout: settings.connectTimeoutMs,
+      // A host that vanished says nothing; without this, its connection would be believed in for a quarter of an hour.
+      socketTimeout: SILENCE_MS,
       // A command fails at once when the connection is down: the caller has a way on without the store.
       enableOfflineQueue: false,
       maxRetriesPerRequest: 0,
@@ -64,12 +70,22 @@ export class StoreConnection {
    * @throws StoreLost where the store cannot be reached, fails or takes too long
    */
   public async trip(commands: readonly Command[]): Promise<unknown[]> {
+    let sent: Promise<unknown[]> | undefined;
     try {
       await this.ready();
-      return await within(this.settings.timeoutMs, this.send(commands));
+      sent = this.send(commands);
+      return await within(this.settings.timeoutMs, sent);
     } catch (error) {
+      if (sent) this.waitOut(sent);
       throw error instanceof StoreLost ? error : new StoreLost(error);
     }
+  }
+
+  /** Counts a trip as late until its replies come after all, or the connection is given up. */
+  private waitOut(sent: Promise<unknown>): void {
+    this.lateTrips += 1;
+    const over = () => (this.lateTrips -= 1);
+    sent.then(over, over);
   }
 
   /** Closes the connection for good. */
@@ -102,8 +118,10 @@ export class StoreConnection {
   private async ready(): Promise<void> {
     if (!this.isReady()) {
       await within(this.settings.connectTimeoutMs, this.firstAttempt);
-      if (!this.isReady()) throw new StoreLost('not connected');
+      if (!this.isReady()) throw new StoreLost('not connected', true);
     }
+    // What is sent to a store that stalls runs when it goes on, after nobody waits for it any more.
+    if (this.lateTrips > 0) throw new StoreLost('it has yet to answer what it was sent before', true);
     if (this.settings.credentials && performance.now() - this.signedInAt > RENEW_SIGN_IN_MS) this.renewSignIn();
   }
 
@@ -131,11 +149,11 @@ export class StoreConnection {
   }
 
   private async send(commands: readonly Command[]): Promise<unknown[]> {
-    const replies = await this.pipeline(commands, 'evalsha');
+    const replies = await this.exchange(commands, 'evalsha');
     // A store forgets scripts at a failover; those that it does not know are sent again in full. They have not run.
     const forgotten = commands.filter((_, i) => isUnknownScript(replies[i]));
     if (forgotten.length > 0) {
-      const again = await this.pipeline(forgotten, 'eval');
+      const again = await this.exchange(forgotten, 'eval');
       commands.forEach((command, i) => {
         if (isUnknownScript(replies[i])) replies[i] = again[forgotten.indexOf(command)];
       });
@@ -145,19 +163,32 @@ export class StoreConnection {
     return replies;
   }
 
-  private async pipeline(commands: readonly Command[], by: 'evalsha' | 'eval'): Promise<unknown[]> {
-    const pipeline: ChainableCommander = this.client.pipeline();
-    for (const command of commands) {
-      if ('read' in command) pipeline.hmget(command.key, ...command.fields);
-      else {
-        const { script, keys, args } = command;
-        pipeline[by](by === 'eval' ? script.text : script.sha1, keys.length, ...keys, ...args);
-      }
-    }
-    const replies = await pipeline.exec();
-    if (!replies) throw new StoreLost('the connection was closed');
-    return replies.map(([error, reply]) => error ?? reply);
+  private exchange(commands: readonly Command[], by: 'evalsha' | 'eval'): Promise<unknown[]> {
+    this.gatherWrites();
+    return Promise.all(
+      commands.map((command) =>
+        (this.client.sendCommand(clientCommand(command, by)) as Promise<unknown>).catch((error: unknown) => error),
+      ),
+    );
   }
+
+  /** All that is sent in this turn of the event loop leaves in one write: a system call costs more than a command. */
+  private gatherWrites(): void {
+    const { stream } = this.client;
+    if (stream.writableCorked > 0) return;
+    stream.cork();
+    setImmediate(() => {
+      stream.uncork();
+    });
+  }
+}
+
+function clientCommand(command: Command, by: 'evalsha' | 'eval'): ClientCommand {
+  const encoding = { replyEncoding: 'utf8' as const };
+  if ('read' in command) return new ClientCommand('hmget', [command.key, ...command.fields], encoding);
+  const { script, keys, args } = command;
+  const code = by === 'eval' ? script.text : script.sha1;
+  return new ClientCommand(by, [code, String(keys.length), ...keys, ...args], encoding);
 }
 
 function isUnknownScript(reply: unknown): boolean {

@@ -1,14 +1,15 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import { type BreakerStatus, type Claim, LETTER } from '../circuit-breaking/breaker';
 import type { StoredEntry } from '../caching/entry';
-import type {
-  Admission,
-  AdmitRequest,
-  BreakerView,
-  CallOutcome,
-  RequestStore,
-  Settlement,
-  Transition,
+import {
+  type Admission,
+  type AdmitRequest,
+  type BreakerView,
+  type CallOutcome,
+  type RequestStore,
+  type Settlement,
+  StoreLost,
+  type Transition,
 } from '../gateway/request-store';
 import { chargesOf } from '../rate-limiting/charges';
 import type { Command } from './connection';
@@ -20,8 +21,14 @@ export type Trip = (commands: readonly Command[]) => Promise<unknown[]>;
 /** A breaker that no call has touched for a day starts afresh. */
 const BREAKER_LIFE_MS = 86_400_000;
 
+/** Commands that wait for the store to answer again. What goes beyond is left to the ends of its leases. */
+const MOST_OWED = 100;
+
 /** The books in the shared store. Every limit, breaker and entry is changed by scripts only, on the store's clock. */
 export class ValkeyStore implements RequestStore {
+  private answers = true;
+  private owed: Command[] = [];
+
   constructor(private readonly trip: Trip) {}
 
   /** {@inheritDoc RequestStore.admit} */
@@ -29,7 +36,7 @@ export class ValkeyStore implements RequestStore {
     const { cache, plan, backends } = request;
     const charges = chargesOf(plan, request.tokens);
     const reads = cache && (cache.freshMs > 0 || cache.staleAllowed);
-    const [admitted, ...views] = await this.trip([
+    const commands: Command[] = [
       {
         script: SCRIPTS.admit,
         keys: [...tenantKeys(request.tenant), ...(reads ? [cache.key] : [])],
@@ -47,7 +54,9 @@ export class ValkeyStore implements RequestStore {
         ],
       },
       ...backends.map((name): Command => ({ read: 'hmget', key: breakerKey(name), fields: ['status', 'until'] })),
-    ]);
+    ];
+    const notRun = settleCommand({ admitted: request, tokenDifference: -request.tokens }, { onlyIfHeld: true });
+    const [admitted, ...views] = await this.send(commands, [notRun]);
     const [verdict, now, refusedBy, retryAfterMs, arrivals, storedAt, contentType, servedBy, body] =
       admitted as string[] as [Admission['verdict'], ...AdmitReply];
     const at = Number(now);
@@ -71,7 +80,9 @@ export class ValkeyStore implements RequestStore {
     probe: { readonly id: string; readonly leaseMs: number },
   ): Promise<Claim> {
     const args = [probe.id, String(probe.leaseMs), String(backend.breaker.halfOpenProbes), String(BREAKER_LIFE_MS)];
-    const [reply] = await this.trip([{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }]);
+    const commands = [{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }];
+    const notUsed = recordCommand({ backend, id: probe.id, probe: true, outcome: 'ignored' });
+    const [reply] = await this.send(commands, [notUsed]);
     return (reply as [Claim])[0];
   }
 
@@ -87,17 +98,54 @@ export class ValkeyStore implements RequestStore {
   public async settle(settlement: Settlement): Promise<readonly Transition[]> {
     const recorded = settlement.outcomes.filter(({ outcome, probe }) => outcome !== 'ignored' || probe);
     // Outside of a probe, an ignored outcome changes nothing, and is not worth a command.
-    const [, ...changes] = await this.trip([settleCommand(settlement), ...recorded.map(recordCommand)]);
+    const { admitted, tokenDifference } = settlement;
+    const late = [
+      settleCommand({ admitted, tokenDifference }, { onlyIfHeld: true }),
+      ...recorded.filter(({ probe }) => probe).map(recordCommand),
+    ];
+    const commands = [settleCommand(settlement), ...recorded.map(recordCommand)];
+    const [, ...changes] = await this.send(commands, late, late);
     return recorded.flatMap(({ backend }, i) => {
       const [from, to] = changes[i] as [BreakerStatus, BreakerStatus];
       return from === to ? [] : [{ backend: backend.name, from, to }];
     });
   }
+
+  /**
+   * Sends commands, and before them what is owed from a time when the store did not answer.
+   *
+   * @param owing what makes good if these are not answered. A store that stalls runs all the same what it was sent, and
+   * one that was cut off has not heard of an end: slots and permits would be held until their leases end, minutes later.
+   * Sent twice it must do no harm.
+   * @param owingIfUnsent the same where they were not even sent
+   */
+  private async send(
+    commands: readonly Command[],
+    owing: readonly Command[],
+    owingIfUnsent: readonly Command[] = [],
+  ): Promise<unknown[]> {
+    // Not before the store answers again: a store that stalls would be given the same over and over.
+    const owed = this.answers ? this.owed.splice(0) : [];
+    try {
+      const replies = await this.trip([...owed, ...commands]);
+      this.answers = true;
+      return replies.slice(owed.length);
+    } catch (error) {
+      this.answers = false;
+      const isUnsent = error instanceof StoreLost && error.unsent;
+      this.owed = [...owed, ...this.owed, ...(isUnsent ? owingIfUnsent : owing)].slice(0, MOST_OWED);
+      throw error;
+    }
+  }
 }
 
 type AdmitReply = [string, string, string, string, string, string, string, string];
 
-function settleCommand({ admitted, tokenDifference, entry }: Settlement): Command {
+/** Settles a request; `onlyIfHeld` where it may be settled already, or was never admitted. */
+function settleCommand(
+  { admitted, tokenDifference, entry }: Omit<Settlement, 'outcomes'>,
+  { onlyIfHeld } = { onlyIfHeld: false },
+): Command {
   const { cache } = admitted;
   const writes = entry && cache?.retainMs !== undefined;
   const [, ...tokenLimits] = chargesOf(admitted.plan, 0);
@@ -109,6 +157,7 @@ function settleCommand({ admitted, tokenDifference, entry }: Settlement): Comman
       String(admitted.leaseMs),
       String(writes ? cache.retainMs : 0),
       ...(writes ? [entry.contentType, entry.servedBy, entry.body] : ['', '', '']),
+      onlyIfHeld ? '1' : '0',
       ...(tokenDifference === 0
         ? []
         : tokenLimits.flatMap(({ limit, emissionMs }) => [limit, String(tokenDifference * emissionMs)])),

@@ -35,7 +35,7 @@ describeEachStore('the limits in the store', (url) => {
   };
   const finish = (keys: string[], id: string, difference: number, now: number) =>
     scripts.run(settleText, now, keys, [
-      ...[id, LEASE_MS, 0, '', '', ''],
+      ...[id, LEASE_MS, 0, '', '', '', 0],
       ...chargesOf(0)
         .slice(1)
         .flatMap(({ limit, emissionMs }) => [limit, difference * emissionMs]),
@@ -100,7 +100,7 @@ describeEachStore('the limits in the store', (url) => {
   it('charge a stored answer one request, no tokens and no slot, and give it out only while it is fresh', async () => {
     const keys = [...keysOf(tenants), `{t${tenants++}}:cache:x`];
     expect((await ask(keys, 'a', 100, NOW, 1, [5000, 0]))[0]).toBe('admitted');
-    await scripts.run(settleText, NOW, keys, ['a', LEASE_MS, 60_000, 'application/json', 'gpu', '{"é":1}']);
+    await scripts.run(settleText, NOW, keys, ['a', LEASE_MS, 60_000, 'application/json', 'gpu', '{"é":1}', 0]);
     const hit = await ask(keys, 'b', 100, NOW + 4999, 1, [5000, 0]);
     expect([hit[0], ...hit.slice(6)]).toEqual(['hit', 'application/json', 'gpu', '{"é":1}']);
     expect(Number(hit[4]!.split(',')[1])).toBe(NOW + 6000);
