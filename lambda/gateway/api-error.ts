@@ -68,6 +68,25 @@ export class ApiError extends Error {
     });
   }
 
+  /** 409: the idempotency key was used for another request. */
+  public static keyReused(): ApiError {
+    const message = 'This idempotency-key was used with another request. Use a new key for a new request.';
+    return new ApiError({ status: 409, type: 'invalid_request_error', message, code: 'idempotency_key_reused' });
+  }
+
+  /** 409: the request under this idempotency key is in progress. */
+  public static keyInUse(): ApiError {
+    const message = 'The request with this idempotency-key is being computed. Ask again for its answer.';
+    const headers = { 'retry-after': '1' };
+    return new ApiError({
+      status: 409,
+      type: 'invalid_request_error',
+      message,
+      code: 'idempotency_key_in_use',
+      headers,
+    });
+  }
+
   /** 413: the body is too large to be read. */
   public static tooLarge(bytes: number, most: number): ApiError {
     const message = `The request body has ${bytes} bytes; the most is ${most}.`;

@@ -12,6 +12,7 @@ import { type Answer, attempt, type StreamedAnswer, type WholeAnswer } from './a
 import type { ClientConnection } from './client-connection';
 import { closeStream, deliverStream } from './deliver-stream';
 import type { InferenceRequest } from './inference-request';
+import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
 import type { AdmitRequest } from './request-store';
 import { Reservation } from './reservation';
@@ -33,6 +34,7 @@ export interface Computation {
   readonly plan: ResolvedPlan;
   readonly chain: readonly ResolvedBackend[];
   readonly cache: CacheUse | undefined;
+  readonly idempotency: Idempotency | undefined;
   readonly client: ClientConnection;
   /** Filled in on the way. */
   readonly record: RequestRecord;
@@ -51,7 +53,7 @@ export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedB
  * @throws ApiError for what the client is told as an error
  */
 export async function compute(computation: Computation, ports: ComputePorts): Promise<void> {
-  const { request, record, headers, cache, plan, chain } = computation;
+  const { request, record, headers, cache, idempotency, plan, chain } = computation;
   const asked: AdmitRequest = {
     id: ports.newId(),
     tenant: computation.tenant,
@@ -59,6 +61,7 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
     tokens: request.inputTokens + request.outputTokens,
     leaseMs: leaseMs(chain),
     ...(cache && { cache }),
+    ...(idempotency && { idempotency }),
     backends: chain.map(({ name }) => name),
   };
   const admitted = await admitSomewhere(asked, ports);
@@ -72,7 +75,10 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
     throw limitError(plan, admission);
   }
   if (admission.verdict === 'uncached') throw ApiError.notStored();
+  if (admission.verdict === 'conflict') throw ApiError.keyReused();
+  if (admission.verdict === 'running') throw ApiError.keyInUse();
   if (admission.entry) {
+    if (idempotency) headers['idempotent-replayed'] = 'true';
     await sendStored(admission.entry, 'hit', computation);
     return;
   }

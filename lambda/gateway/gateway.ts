@@ -8,6 +8,7 @@ import { ApiError } from './api-error';
 import type { ClientConnection } from './client-connection';
 import { compute, type ComputePorts } from './computation';
 import { headerOf, type HttpEvent, jsonBodyOf } from './http-event';
+import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels } from './models-list';
 import type { GatewayPorts } from './ports';
@@ -89,7 +90,8 @@ export class Gateway {
     way.record.model = model.name;
     way.record.stream = stream;
     mustFitPlan(request, plan);
-    const cache = this.cacheOf(event, tenant, request);
+    const idempotency = idempotencyOf(headerOf(event, 'idempotency-key'), { tenant, endpoint, body: request.body });
+    const cache = this.cacheOf(event, tenant, request, idempotency !== undefined);
     if (!cache && parseCacheControl(headerOf(event, 'cache-control')).onlyIfCached) throw ApiError.notStored();
     await compute(
       {
@@ -99,6 +101,7 @@ export class Gateway {
         plan,
         chain: this.chainOf(model),
         cache,
+        idempotency,
         client: way.client,
         record: way.record,
         headers: way.headers,
@@ -126,11 +129,14 @@ export class Gateway {
     event: HttpEvent,
     tenant: string,
     { endpoint, stream, body }: InferenceRequest,
+    computesOnce: boolean,
   ): CacheUse | undefined {
     const settings = this.ports.policy.cache;
     if (!settings) return undefined;
     const key = cacheKey({ tenant, endpoint, stream, body });
-    return cacheUse(key, settings, parseCacheControl(headerOf(event, 'cache-control')));
+    const wishes = parseCacheControl(headerOf(event, 'cache-control'));
+    // Whoever asks for one computation means its own, and finds it under its key.
+    return cacheUse(key, settings, computesOnce ? { ...wishes, noCache: true } : wishes);
   }
 
   private chainOf(model: ResolvedModel): ResolvedBackend[] {

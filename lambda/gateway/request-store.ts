@@ -2,6 +2,7 @@ import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
 import type { BreakerStatus, Claim, Outcome } from '../circuit-breaking/breaker';
 import type { CacheEntry, CacheUse, StoredEntry } from '../caching/entry';
 import type { Charge, LimitName } from '../rate-limiting/gcra';
+import type { Idempotency } from './idempotency';
 
 /** What the store is asked before a request runs. */
 export interface AdmitRequest {
@@ -15,6 +16,8 @@ export interface AdmitRequest {
   readonly leaseMs: number;
   /** The cache's part; undefined where nothing is looked up or stored. */
   readonly cache?: CacheUse;
+  /** Set where the client wants one computation, however often it asks. */
+  readonly idempotency?: Idempotency;
   /** Backends whose breakers are read. */
   readonly backends: readonly string[];
 }
@@ -27,8 +30,11 @@ export interface BreakerView {
 
 /** What the store answered. */
 export interface Admission {
-  /** `hit`: a stored answer; `uncached`: none, and the client wants nothing else; `limited`: a limit is spent. */
-  readonly verdict: 'admitted' | 'hit' | 'uncached' | 'limited';
+  /**
+   * `hit`: a stored answer; `uncached`: none, and the client wants nothing else; `limited`: a limit is spent; `conflict`:
+   * the idempotency key was used for another request; `running`: the same request is being computed.
+   */
+  readonly verdict: 'admitted' | 'hit' | 'uncached' | 'limited' | 'conflict' | 'running';
   /** The store's clock, in milliseconds. */
   readonly now: number;
   /** The limits that were charged, with their arrival times after it. */
@@ -57,7 +63,7 @@ export interface Settlement {
   /** Tokens that were used, less those that were reserved. */
   readonly tokenDifference: number;
   readonly outcomes: readonly CallOutcome[];
-  /** Answer to store. */
+  /** Answer to store, and to keep under the idempotency key. */
   readonly entry?: CacheEntry;
 }
 

@@ -1,29 +1,48 @@
--- Admits one request or says why not, in one atomic step on the server's clock: looks up the stored answer, charges
--- every limit or none (the law of gcra.ts) and takes a parallel slot. All numbers are kept as floats: the embedded
--- store's integers are 32 bits wide.
+-- Admits one request or says why not, in one atomic step on the server's clock: looks up the stored answer, claims the
+-- idempotency key, charges every limit or none (the law of gcra.ts) and takes a parallel slot. All numbers are kept as
+-- floats: the embedded store's integers are 32 bits wide.
 --
--- KEYS  1 the tenant's arrival times, 2 its parallel slots, 3 the stored answer (left out where none may be read)
+-- KEYS  1 the tenant's arrival times, 2 its parallel slots, then the stored answer (left out where none may be read),
+--       last the idempotency key (left out where the request has none)
 -- ARGV  1 request id, 2 parallel slots, 3 lease of a slot in ms, 4 ms for which a stored answer is fresh,
---       5 '1' where only a stored answer will do, then for each limit: name, cost in ms, burst in ms
+--       5 '1' where only a stored answer will do, 6 digest of the request under an idempotency key or '',
+--       then for each limit: name, cost in ms, burst in ms
 -- Reply verdict, now, limit that refused, retry after ms, arrival times joined by ',', and of a fresh stored answer:
 --       time stored, content type, backend, body; of a stale one the time alone
 local ROUNDING_MS = 0.01
 local PARALLEL_RETRY_MS = 1000.0
-local FIRST_LIMIT = 6
+local FIRST_LIMIT = 7
 
 local time = redis.call('TIME')
 local now = time[1] * 1000.0 + time[2] / 1000.0
 local lease = tonumber(ARGV[3]) * 1.0
 local only_stored = ARGV[5] == '1'
+local claim_key = ARGV[6] ~= '' and KEYS[#KEYS]
+local entry_key = #KEYS > (claim_key and 3 or 2) and KEYS[3]
 
 local stored_at, fresh, entry = '', false, { '', '', '' }
-if KEYS[3] then
-  local at = tonumber(redis.call('HGET', KEYS[3], 'at'))
+if entry_key then
+  local at = tonumber(redis.call('HGET', entry_key, 'at'))
   if at then
     stored_at = string.format('%.3f', at)
     fresh = now - at < tonumber(ARGV[4])
     if fresh then
-      entry = redis.call('HMGET', KEYS[3], 'type', 'by', 'body')
+      entry = redis.call('HMGET', entry_key, 'type', 'by', 'body')
+    end
+  end
+end
+
+-- The same key with the same request: its answer once more, or a refusal while it is computed. With another: a refusal.
+local clash = ''
+if claim_key then
+  local claim = redis.call('HMGET', claim_key, 'digest', 'until', 'at', 'type', 'by', 'body')
+  if type(claim[1]) == 'string' then
+    if claim[1] ~= ARGV[6] then
+      clash = 'conflict'
+    elseif claim[2] == 'done' then
+      stored_at, fresh, entry = claim[3], true, { claim[4], claim[5], claim[6] }
+    elseif tonumber(claim[2]) > now then
+      clash = 'running'
     end
   end
 end
@@ -56,9 +75,9 @@ if computes then
   end
 end
 
-local verdict = 'limited'
+local verdict = clash ~= '' and clash or 'limited'
 local arrivals = before
-if refused_by == '' then
+if clash == '' and refused_by == '' then
   verdict = fresh and 'hit' or (only_stored and 'uncached' or 'admitted')
   arrivals = after
   local fields, last = {}, now
@@ -73,6 +92,10 @@ if refused_by == '' then
   if computes then
     redis.call('ZADD', KEYS[2], string.format('%.3f', now + lease), ARGV[1])
     redis.call('PEXPIRE', KEYS[2], string.format('%.0f', lease + 1))
+    if claim_key then
+      redis.call('HSET', claim_key, 'digest', ARGV[6], 'until', string.format('%.3f', now + lease), 'id', ARGV[1])
+      redis.call('PEXPIRE', claim_key, string.format('%.0f', lease + 1))
+    end
   end
 end
 

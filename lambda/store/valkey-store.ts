@@ -11,6 +11,7 @@ import {
   StoreLost,
   type Transition,
 } from '../gateway/request-store';
+import { KEPT_MS } from '../gateway/idempotency';
 import { chargesOf } from '../rate-limiting/charges';
 import type { Command } from './connection';
 import { SCRIPTS } from './scripts';
@@ -33,19 +34,20 @@ export class ValkeyStore implements RequestStore {
 
   /** {@inheritDoc RequestStore.admit} */
   public async admit(request: AdmitRequest): Promise<Admission> {
-    const { cache, plan, backends } = request;
+    const { cache, plan, backends, idempotency } = request;
     const charges = chargesOf(plan, request.tokens);
     const reads = cache && (cache.freshMs > 0 || cache.staleAllowed);
     const commands: Command[] = [
       {
         script: SCRIPTS.admit,
-        keys: [...tenantKeys(request.tenant), ...(reads ? [cache.key] : [])],
+        keys: [...tenantKeys(request.tenant), ...(reads ? [cache.key] : []), ...(idempotency ? [idempotency.key] : [])],
         args: [
           request.id,
           String(plan.parallelRequests),
           String(request.leaseMs),
           String(cache?.freshMs ?? 0),
           cache?.onlyIfCached ? '1' : '0',
+          idempotency?.digest ?? '',
           ...charges.flatMap((charge) => [
             charge.limit,
             String(charge.cost * charge.emissionMs),
@@ -146,18 +148,20 @@ function settleCommand(
   { admitted, tokenDifference, entry }: Omit<Settlement, 'outcomes'>,
   { onlyIfHeld } = { onlyIfHeld: false },
 ): Command {
-  const { cache } = admitted;
-  const writes = entry && cache?.retainMs !== undefined;
+  const { cache, idempotency } = admitted;
+  const stores = entry && cache?.retainMs !== undefined;
   const [, ...tokenLimits] = chargesOf(admitted.plan, 0);
   return {
     script: SCRIPTS.settle,
-    keys: [...tenantKeys(admitted.tenant), ...(writes ? [cache.key] : [])],
+    keys: [...tenantKeys(admitted.tenant), ...(stores ? [cache.key] : []), ...(idempotency ? [idempotency.key] : [])],
     args: [
       admitted.id,
       String(admitted.leaseMs),
-      String(writes ? cache.retainMs : 0),
-      ...(writes ? [entry.contentType, entry.servedBy, entry.body] : ['', '', '']),
+      stores ? String(cache.retainMs) : '',
+      // The answer travels only where it is kept.
+      ...(entry && (stores || idempotency) ? [entry.contentType, entry.servedBy, entry.body] : ['', '', '']),
       onlyIfHeld ? '1' : '0',
+      idempotency ? String(entry ? KEPT_MS : 0) : '',
       ...(tokenDifference === 0
         ? []
         : tokenLimits.flatMap(({ limit, emissionMs }) => [limit, String(tokenDifference * emissionMs)])),

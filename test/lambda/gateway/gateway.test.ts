@@ -80,6 +80,47 @@ describeEachStore('the gateway', (url) => {
     expect((JSON.parse(list.text) as { data: { id: string }[] }).data.map(({ id }) => id)).toEqual(['other']);
   });
 
+  it('computes once under an idempotency key, and gives its answer again, streamed or not', async () => {
+    const send = start({ cache: { ttlSeconds: 60 } });
+    for (const stream of [false, true]) {
+      const headers = { 'Idempotency-Key': `once-${stream}` };
+      const before = first.calls.length;
+      const one = await send({ ...CHAT, stream }, { headers });
+      const again = await send({ ...CHAT, stream }, { headers });
+      expect(first.calls.length - before).toBe(1);
+      expect(again).toMatchObject({ status: 200, text: one.text, headers: { 'idempotent-replayed': 'true' } });
+      expect(again.trips).toHaveLength(1);
+      expect(one.headers).not.toHaveProperty('idempotent-replayed');
+    }
+    expect(await send(CHAT)).toMatchObject({ headers: { 'x-cache': 'hit' } });
+  });
+
+  it('refuses an idempotency key with another request, but not that of another tenant', async () => {
+    const send = start();
+    const headers = { 'idempotency-key': 'reused' };
+    await send(CHAT, { headers });
+    const other = await send({ ...CHAT, temperature: 1 }, { headers });
+    expect([other.status, JSON.parse(other.text)]).toMatchObject([409, { error: { code: 'idempotency_key_reused' } }]);
+    expect(other.headers['x-ratelimit-remaining-requests']).toBeDefined();
+    expect(await send({ ...CHAT, temperature: 1 }, { headers, tenant: 'someone-else' })).toMatchObject({ status: 200 });
+    const bad = await send(CHAT, { headers: { 'idempotency-key': 'two words' } });
+    expect(bad.status).toBe(400);
+  });
+
+  it('refuses a request while its twin is computed, and lets it run once the twin has failed', async () => {
+    const send = start();
+    const headers = { 'idempotency-key': 'twins' };
+    const twins = await Promise.all([send(CHAT, { headers }), send(CHAT, { headers })]);
+    expect(twins.map(({ status }) => status).sort()).toEqual([200, 409]);
+    expect(twins.find(({ status }) => status === 409)!.headers['retry-after']).toBe('1');
+
+    const failed = { headers: { 'idempotency-key': 'fails' } };
+    first.behave = second.behave = failing(500);
+    expect((await send(CHAT, failed)).status).toBe(503);
+    first.behave = second.behave = HEALTHY;
+    expect((await send(CHAT, failed)).status).toBe(200);
+  });
+
   it('streams, asks for the usage, and leaves out its event unless the client asked too', async () => {
     const send = start();
     const plain = await send({ ...CHAT, stream: true });

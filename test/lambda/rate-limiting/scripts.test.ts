@@ -31,11 +31,11 @@ describeEachStore('the limits in the store', (url) => {
       cost * emissionMs,
       burstMs,
     ]);
-    return (await scripts.run(admitText, now, keys, [id, slots, LEASE_MS, ...cache, ...limits])) as string[];
+    return (await scripts.run(admitText, now, keys, [id, slots, LEASE_MS, ...cache, '', ...limits])) as string[];
   };
   const finish = (keys: string[], id: string, difference: number, now: number) =>
     scripts.run(settleText, now, keys, [
-      ...[id, LEASE_MS, 0, '', '', '', 0],
+      ...[id, LEASE_MS, '', '', '', '', 0, ''],
       ...chargesOf(0)
         .slice(1)
         .flatMap(({ limit, emissionMs }) => [limit, difference * emissionMs]),
