@@ -5,6 +5,12 @@ import type { CallLimits } from './call-limits';
 /** What may wait for the reader before the backend is held up. */
 const MOST_WAITING_BYTES = 256 * 1024;
 
+/** Who waits for the next chunk. */
+interface Reader {
+  readonly resolve: (result: IteratorResult<Buffer>) => void;
+  readonly reject: (failure: BackendFailure) => void;
+}
+
 const DONE = { done: true, value: undefined } as const;
 
 /**
@@ -14,7 +20,7 @@ const DONE = { done: true, value: undefined } as const;
 export class AnswerBody implements AsyncIterableIterator<Buffer> {
   private readonly waiting: Buffer[] = [];
   private waitingBytes = 0;
-  private reader: { resolve(result: IteratorResult<Buffer>): void; reject(failure: BackendFailure): void } | undefined;
+  private reader: Reader | undefined;
   private end: 'complete' | BackendFailure | undefined;
 
   /** `begun` is called once: when the first byte is here, the body has turned out empty, or it has failed. */
