@@ -11,7 +11,10 @@ import path from 'node:path';
 export function installPeer(name, version) {
   const folder = path.join(tmpdir(), `bench-peer-${name.replace(/\W+/g, '-')}-${version}`);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(path.join(folder, 'package.json'), JSON.stringify({ private: true, dependencies: { [name]: version } }));
+  writeFileSync(
+    path.join(folder, 'package.json'),
+    JSON.stringify({ private: true, dependencies: { [name]: version } }),
+  );
   const { status, stderr } = spawnSync('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts'], {
     cwd: folder,
     encoding: 'utf8',

@@ -48,9 +48,12 @@ try {
   server.close();
 }
 const [admit, serial, together] = Object.values(rates);
-for (const [name, all] of Object.entries(rates)) console.log(`${name.padEnd(34)} ${median(all).toFixed(0).padStart(7)} /s`);
+for (const [name, all] of Object.entries(rates))
+  console.log(`${name.padEnd(34)} ${median(all).toFixed(0).padStart(7)} /s`);
 const ratio = (others) => median(admit.map((rate, round) => rate / others[round])).toFixed(2);
-console.log(`admit / five checks: ${ratio(serial)} one after the other, ${ratio(together)} sent together  (at least 1.50)`);
+console.log(
+  `admit / five checks: ${ratio(serial)} one after the other, ${ratio(together)} sent together  (at least 1.50)`,
+);
 
 /** Closed loops, one on each connection. */
 async function callsPerSecond(calls) {
@@ -86,7 +89,15 @@ function ours() {
       const id = `request-${++asked}`;
       const cache = { key: `{acme}:cache:${id}`, freshMs: 60_000, staleAllowed: false, onlyIfCached: false };
       // Nothing is settled here; the slots free themselves when their leases end.
-      const admission = await store.admit({ id, tenant: 'acme', plan, tokens: 300, leaseMs: 100, cache, backends: ['gpu'] });
+      const admission = await store.admit({
+        id,
+        tenant: 'acme',
+        plan,
+        tokens: 300,
+        leaseMs: 100,
+        cache,
+        backends: ['gpu'],
+      });
       if (admission.verdict !== 'admitted') throw new Error(`a request was not admitted: ${admission.verdict}`);
     };
   });

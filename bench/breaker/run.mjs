@@ -71,7 +71,8 @@ for (let round = -1; round < rounds; round++) {
 }
 breaker.shutdown();
 const added = (name) => times[name].map((time, round) => time - times.bare[round]);
-for (const name of ['ours', 'opossum']) console.log(`${name.padEnd(8)} ${median(added(name)).toFixed(0).padStart(6)} ns added to a call`);
+for (const name of ['ours', 'opossum'])
+  console.log(`${name.padEnd(8)} ${median(added(name)).toFixed(0).padStart(6)} ns added to a call`);
 const opossum = added('opossum');
 const ratio = median(added('ours').map((time, round) => time / opossum[round]));
 console.log(`ours / opossum = ${ratio.toFixed(2)}  (at most 0.30)`);

@@ -88,12 +88,22 @@ function report(results) {
   const ratio = (of) => median(Array.from({ length: rounds }, (_, round) => of(round))).toFixed(2);
   const added = (name, round) => results[name][round].p50 - results.stub[round].p50;
   const lines = [
-    ['throughput at 32 connections, ours / Portkey', (r) => results.ours[r].perSecond / results.portkey[r].perSecond, 'at least 6'],
+    [
+      'throughput at 32 connections, ours / Portkey',
+      (r) => results.ours[r].perSecond / results.portkey[r].perSecond,
+      'at least 6',
+    ],
     ['added p50 at 1 connection, ours / Portkey', (r) => added('ours', r) / added('portkey', r), 'at most 0.4'],
-    ['processor time of a request, ours / bare', (r) => results.ours[r].processor / results.bare[r].processor, 'at most 2.5'],
+    [
+      'processor time of a request, ours / bare',
+      (r) => results.ours[r].processor / results.bare[r].processor,
+      'at most 2.5',
+    ],
   ];
   for (const [what, of, goal] of lines) console.log(`${what} = ${ratio(of)}  (${goal})`);
-  console.log(`medians of ${rounds} rounds, Node ${process.version}; records written: ${ours.lines()} of ${ours.asked} requests`);
+  console.log(
+    `medians of ${rounds} rounds, Node ${process.version}; records written: ${ours.lines()} of ${ours.asked} requests`,
+  );
 }
 
 /** Loads one target, and asks it for the processor time that this took. */
@@ -121,7 +131,10 @@ async function answerOf(child, message) {
 }
 
 /** Starts a program in a process of its own and waits until it listens. */
-async function start(program, { args = [], env = {}, port, preload = false, countsLines = false, isSilent = false } = {}) {
+async function start(
+  program,
+  { args = [], env = {}, port, preload = false, countsLines = false, isSilent = false } = {},
+) {
   const chosen = port ?? (await freePort());
   const meter = pathToFileURL(path.join(here, 'processor-time.mjs')).href;
   const child = fork(path.resolve(here, program), args, {

@@ -28,7 +28,9 @@ rmSync(folder, { recursive: true });
 for (const name of names) {
   const kilobytes = (statSync(path.join(handlers, name, 'index.mjs')).size / 1000).toFixed(0);
   const milliseconds = median(times[name]).toFixed(0);
-  console.log(`${name.padEnd(22)} ${kilobytes.padStart(4)} kB (at most 300)  ${milliseconds.padStart(4)} ms (at most 80)`);
+  console.log(
+    `${name.padEnd(22)} ${kilobytes.padStart(4)} kB (at most 300)  ${milliseconds.padStart(4)} ms (at most 80)`,
+  );
 }
 console.log(`import in a fresh process, medians of ${rounds} rounds`);
 

@@ -89,7 +89,9 @@ export function record(
       const judged = window.length >= rules.minimumCalls;
       // A good call makes no share larger, so it opens no breaker but one that is judged for the first time.
       const changesNothing = call.outcome === 'success' && state.window.length >= rules.minimumCalls;
-      return judged && !changesNothing && isFailing(window, rules) ? opened(rules, now) : { status: 'closed', openUntil: 0, window, permits: CLOSED.permits };
+      return judged && !changesNothing && isFailing(window, rules)
+        ? opened(rules, now)
+        : { status: 'closed', openUntil: 0, window, permits: CLOSED.permits };
     }
     case 'half_open': {
       const permits = state.permits.filter(({ id }) => id !== call.id);
