@@ -48,19 +48,21 @@ export function announcement({ url, localPolicy, storeDescription, backends }: A
 /** A call that works when pasted into a shell, for whatever the policy's first model does. */
 function curlLine(url: string, key: string, { policy }: LocalPolicy): string {
   const model = policy.models.find(({ kind }) => kind !== ModelKind.EMBEDDING) ?? policy.models[0];
-  const [path, body] = exampleCall(model?.kind ?? ModelKind.CHAT);
-  const json = JSON.stringify({ model: model?.name, ...body });
+  const [path, body] = exampleCall(model?.name ?? '', model?.kind ?? ModelKind.CHAT);
+  const json = JSON.stringify(body);
   return `curl -s ${url}${path} -H 'Authorization: Bearer ${key}' -H 'Content-Type: application/json' -d '${json}'`;
 }
 
-function exampleCall(kind: ModelKind): [path: string, body: object] {
+function exampleCall(model: string, kind: ModelKind): [path: string, body: object] {
   switch (kind) {
     case ModelKind.CHAT:
-      return ['/v1/chat/completions', { messages: [{ role: 'user', content: 'Hello!' }] }];
+      return ['/v1/chat/completions', { model, messages: [{ role: 'user', content: 'Hello!' }] }];
     case ModelKind.COMPLETION:
-      return ['/v1/completions', { prompt: 'Hello!' }];
+      return ['/v1/completions', { model, prompt: 'Hello!' }];
     case ModelKind.EMBEDDING:
-      return ['/v1/embeddings', { input: 'Hello!' }];
+      return ['/v1/embeddings', { model, input: 'Hello!' }];
+    case ModelKind.SERVICE:
+      return [`/v1/services/${model}`, { query: 'Hello!' }];
   }
 }
 

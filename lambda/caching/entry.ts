@@ -1,4 +1,4 @@
-import type { CacheSettings } from '../../lib/policy/policy';
+import type { ResolvedCache } from '../../lib/policy/defaults';
 import { type CacheControl } from './cache-control';
 
 /** An answer as it is kept: the bytes that the client received, and where they came from. */
@@ -31,7 +31,7 @@ export interface CacheUse {
 }
 
 /** Settles between the policy and the request's own wishes. */
-export function cacheUse(key: string, settings: Required<CacheSettings>, wishes: CacheControl): CacheUse {
+export function cacheUse(key: string, settings: ResolvedCache, wishes: CacheControl): CacheUse {
   const ttlMs = settings.ttlSeconds * 1000;
   return {
     key,

@@ -1,4 +1,4 @@
-import type { BreakerSettings } from '../../lib/policy/policy';
+import type { BreakerSettings } from '../../lib/policy/backend';
 
 /**
  * A circuit breaker with resilience4j's semantics, as a pure state machine over plain state. It decides alone while the

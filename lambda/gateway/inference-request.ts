@@ -1,5 +1,5 @@
 import type { ResolvedModel } from '../../lib/policy/defaults';
-import { ModelKind } from '../../lib/policy/policy';
+import { ModelKind } from '../../lib/policy/model';
 import { tokensOfChat, tokensOfPrompt } from '../rate-limiting/estimate';
 import { ApiError } from './api-error';
 import { isRecord } from './http-event';
@@ -26,6 +26,7 @@ const SERVES: Readonly<Record<ModelKind, readonly Endpoint[]>> = {
   [ModelKind.CHAT]: ['chat', 'completions'],
   [ModelKind.COMPLETION]: ['completions'],
   [ModelKind.EMBEDDING]: ['embeddings'],
+  [ModelKind.SERVICE]: [],
 };
 
 /** OpenAI's own limit on `n`. */

@@ -44,6 +44,34 @@ export function share(bounds: { zeroAllowed: boolean }): Check {
   );
 }
 
+/** A number within bounds; `above` is excluded, the others are included. */
+export function number(bounds: { above?: number; min?: number; max?: number }): Check {
+  const { above = -Infinity, min = -Infinity, max = Infinity } = bounds;
+  const words = [
+    ...(bounds.above === undefined ? [] : [`above ${above}`]),
+    ...(bounds.min === undefined ? [] : [`of at least ${min}`]),
+    ...(bounds.max === undefined ? [] : [`at most ${max}`]),
+  ];
+  return mustBe(
+    `a number ${words.join(' and ')}`,
+    (value) => typeof value === 'number' && Number.isFinite(value) && value > above && value >= min && value <= max,
+  );
+}
+
+/** True or false. */
+export const truth = mustBe('true or false', (value) => typeof value === 'boolean');
+
+/** An object with at least one field, each of which passes `item`. */
+export function mapOf(item: Check): Check {
+  return (value, path, faults) => {
+    if (!isRecord(value) || Object.keys(value).length === 0) {
+      faults.push({ path, message: `must be an object with at least one field, got ${show(value)}` });
+      return;
+    }
+    for (const [field, entry] of Object.entries(value)) item(entry, `${path}["${field}"]`, faults);
+  };
+}
+
 /** One of the values of an enumeration. */
 export function oneOf(values: readonly string[]): Check {
   return mustBe(values.map((value) => JSON.stringify(value)).join(' or '), (value) => values.includes(value as string));

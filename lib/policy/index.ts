@@ -1,2 +1,5 @@
+export * from './backend';
+export * from './cache-settings';
+export * from './model';
 export * from './policy';
 export * from './policy-document';

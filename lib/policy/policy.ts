@@ -1,3 +1,7 @@
+import type { Backend } from './backend';
+import type { CacheSettings } from './cache-settings';
+import type { Model } from './model';
+
 /**
  * The policy: plans, tenants, backends, models, cache and store-loss rules as one piece of plain data.
  *
@@ -16,6 +20,13 @@ export interface InferencePolicy {
 
   /** What clients may ask for: the values of a request's `model` field. At least one; names are unique. */
   readonly models: Model[];
+
+  /**
+   * OpenID Connect issuers whose tokens (JWT) let tenants in, beside API keys. Each issuer once.
+   *
+   * @default - API keys only
+   */
+  readonly issuers?: TokenIssuer[];
 
   /**
    * How answers are kept and replayed.
@@ -61,6 +72,14 @@ export interface Plan {
   readonly tokensPerDay?: number;
 
   /**
+   * What the tokens of a calendar month (UTC) may cost, in the currency of the models' prices, above 0. Reserved and
+   * settled as tokens are. Every model that the plan may use needs a `price`.
+   *
+   * @default - no monthly limit
+   */
+  readonly moneyPerMonth?: number;
+
+  /**
    * Requests per calendar day (UTC), enforced by the API's usage plan; at least `requestsPerMinute`.
    *
    * @default - no daily limit
@@ -81,6 +100,47 @@ export interface Plan {
    * @default - all models of the policy
    */
   readonly models?: string[];
+
+  /**
+   * Limits that hold for single models, within those of the plan. Each model once.
+   *
+   * @default - a model is limited by the plan alone
+   */
+  readonly modelLimits?: ModelLimits[];
+
+  /**
+   * Share in a backend's capacity while that is short, relative to the other plans, whole, 1 to 1,000.
+   *
+   * @default 1
+   */
+  readonly weight?: number;
+}
+
+/** Limits of one model within a plan, per tenant. At least one of them. */
+export interface ModelLimits {
+  /** Name of the model. */
+  readonly model: string;
+
+  /**
+   * Requests per minute, whole, at most the plan's.
+   *
+   * @default - the plan's limit alone
+   */
+  readonly requestsPerMinute?: number;
+
+  /**
+   * Tokens per minute, whole, at most the plan's.
+   *
+   * @default - the plan's limit alone
+   */
+  readonly tokensPerMinute?: number;
+
+  /**
+   * Tokens per day, whole, at least `tokensPerMinute` of the same model.
+   *
+   * @default - the plan's limit alone
+   */
+  readonly tokensPerDay?: number;
 }
 
 /** One client organisation. Everything that is limited, cached or counted is kept apart by tenant. */
@@ -100,212 +160,27 @@ export interface Tenant {
   readonly keys?: string[];
 }
 
-/** One service that computes answers: a GPU fleet of the platform, or any OpenAI-compatible server by its URL. */
-export interface Backend {
-  /** Unique name: lower-case letters, digits and hyphens, at most 63 characters. */
-  readonly name: string;
+/** An OpenID Connect issuer whose tokens let tenants in. */
+export interface TokenIssuer {
+  /** The tokens' `iss` claim, an `https://` address. */
+  readonly issuer: string;
+
+  /** What the tokens' `aud` claim must hold: whom they were made for. */
+  readonly audience: string;
 
   /**
-   * Base address, `http://` or `https://`, before `/v1/...`; without query or credentials. May be a CDK token.
+   * Where the issuer's keys are (a JSON Web Key Set), an `https://` address.
    *
-   * @default - a GPU fleet of the platform, whose address the platform fills in
+   * @default - `jwks_uri` in `ISSUER/.well-known/openid-configuration`
    */
-  readonly url?: string;
+  readonly jwksUrl?: string;
 
   /**
-   * The model's name at this backend, where it differs from the name that clients use.
+   * The claim that names the tenant. Its value must be the name of a tenant of the policy.
    *
-   * @default - the name in the client's request
+   * @default 'tenant'
    */
-  readonly modelName?: string;
-
-  /**
-   * How long the gateway waits.
-   *
-   * @default - 500 ms to connect, 10 s to the first token, 300 s in total
-   */
-  readonly timeouts?: BackendTimeouts;
-
-  /**
-   * How often a failed call is tried again on the same backend, before the next one in the chain.
-   *
-   * @default - one retry, within 10 % of the calls
-   */
-  readonly retries?: RetrySettings;
-
-  /**
-   * When the backend counts as failing, and is left alone for a while.
-   *
-   * @default - opens at 50 % failures of the last 100 calls, for 30 s
-   */
-  readonly breaker?: BreakerSettings;
-}
-
-/** Time limits of a backend, in milliseconds. */
-export interface BackendTimeouts {
-  /**
-   * TCP and TLS connection, 10 to 60,000 ms.
-   *
-   * @default 500
-   */
-  readonly connectMs?: number;
-
-  /**
-   * From the request sent to the first byte of a stream or an embedding, 10 ms to `totalMs`. A chat or completion that is
-   * not streamed sends its first byte when all of it is written: for that only `totalMs` holds.
-   *
-   * @default 10000
-   */
-  readonly firstTokenMs?: number;
-
-  /**
-   * From the request sent to the last byte, at most 870,000 ms: the function's own limit of 15 minutes, less the time
-   * to settle.
-   *
-   * @default 300000
-   */
-  readonly totalMs?: number;
-}
-
-/** Retries on the same backend. Only ever before the first byte of an answer. */
-export interface RetrySettings {
-  /**
-   * Retries of one request, 0 to 5.
-   *
-   * @default 1
-   */
-  readonly max?: number;
-
-  /**
-   * Retries allowed as a share of calls, 0 to 1, so that retries cannot multiply an outage.
-   *
-   * @default 0.1
-   */
-  readonly budgetRatio?: number;
-}
-
-/** A circuit breaker, with the semantics of resilience4j. */
-export interface BreakerSettings {
-  /**
-   * The calls that count.
-   *
-   * @default - the last 100 calls
-   */
-  readonly window?: BreakerWindow;
-
-  /**
-   * Calls in the window before the breaker may open; at most the window's size.
-   *
-   * @default - 20, or the window's size where that is less
-   */
-  readonly minimumCalls?: number;
-
-  /**
-   * Opens at this share of failed calls, above 0, at most 1.
-   *
-   * @default 0.5
-   */
-  readonly failureRate?: number;
-
-  /**
-   * A first token, of a stream or an embedding, that takes longer counts as slow, in milliseconds.
-   *
-   * @default 5000
-   */
-  readonly slowFirstTokenMs?: number;
-
-  /**
-   * Opens at this share of slow calls, above 0, at most 1.
-   *
-   * @default 1
-   */
-  readonly slowRate?: number;
-
-  /**
-   * How long the breaker stays open before it lets probes through, 100 ms to 1 hour.
-   *
-   * @default 30000
-   */
-  readonly openMs?: number;
-
-  /**
-   * Calls let through in the half-open state, 1 to 100; their outcome closes or reopens the breaker.
-   *
-   * @default 3
-   */
-  readonly halfOpenProbes?: number;
-}
-
-/** The calls that a breaker judges. */
-export interface BreakerWindow {
-  /** How the window is measured. */
-  readonly kind: BreakerWindowKind;
-
-  /** Number of calls, 1 to 1,000. */
-  readonly size: number;
-}
-
-/** How a breaker's window is measured. */
-export enum BreakerWindowKind {
-  /** The last `size` calls. */
-  COUNT = 'count',
-}
-
-/** What clients may ask for. */
-export interface Model {
-  /** The value of a request's `model` field: 1 to 128 letters, digits and any of `. _ : / -`. Unique. */
-  readonly name: string;
-
-  /**
-   * What the model does, and so which calls it serves.
-   *
-   * @default ModelKind.CHAT
-   */
-  readonly kind?: ModelKind;
-
-  /** Names of backends, in order of preference: the first healthy one answers. At least one, each once. */
-  readonly backends: string[];
-
-  /**
-   * Output tokens reserved for a request that sets no limit of its own, 1 to 1,000,000. Settled to the true number.
-   *
-   * @default 256 - the mean output of production chat traffic is 211 tokens (Azure LLM inference trace 2023)
-   */
-  readonly expectedOutputTokens?: number;
-
-  /**
-   * The text that answers when no backend can and no stored answer exists, for chat and completion models.
-   *
-   * @default - the client receives an error, 503 `backend_unavailable`
-   */
-  readonly degradedAnswer?: string;
-}
-
-/** What a model does. */
-export enum ModelKind {
-  /** `/v1/chat/completions` and `/v1/completions`. */
-  CHAT = 'chat',
-  /** `/v1/completions` only: a base model without a chat template. */
-  COMPLETION = 'completion',
-  /** `/v1/embeddings`. */
-  EMBEDDING = 'embedding',
-}
-
-/** How answers are kept and replayed. Entries are never shared between tenants. */
-export interface CacheSettings {
-  /**
-   * How long an answer is fresh, 1 second to 30 days.
-   *
-   * @default 3600
-   */
-  readonly ttlSeconds?: number;
-
-  /**
-   * How long beyond that it may still be served when no backend answers, 0 to 30 days.
-   *
-   * @default 86400
-   */
-  readonly staleSeconds?: number;
+  readonly tenantClaim?: string;
 }
 
 /** What the gateway does while the store cannot be reached. */

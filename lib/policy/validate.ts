@@ -1,106 +1,7 @@
-import { type Fault, isRecord, listOf, mustBe, oneOf, shape, share, show, whole } from './fields';
-import { BreakerWindowKind, ModelKind, StoreLoss } from './policy';
-
-const DAYS_30 = 30 * 86_400;
-
-/** A CDK token in a string: its value is known at deployment only, so its form cannot be checked here. */
-const TOKEN = /\$\{Token\[[^\]]+\]\}/;
-
-const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const name = mustBe(
-  'lower-case letters, digits and hyphens, a letter or digit at each end, at most 63 characters',
-  (value) => typeof value === 'string' && NAME.test(value),
-);
-
-const modelName = mustBe(
-  '1 to 128 letters, digits and any of . _ : / -, first a letter or digit',
-  (value) => typeof value === 'string' && /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$/.test(value),
-);
-
-const url = mustBe('an address such as "https://models.example.com", without query or credentials', (value) => {
-  if (typeof value !== 'string') return false;
-  if (TOKEN.test(value)) return true;
-  if (!URL.canParse(value)) return false;
-  const parsed = new URL(value);
-  const plain = parsed.search === '' && parsed.hash === '' && parsed.username === '' && parsed.password === '';
-  return ['http:', 'https:'].includes(parsed.protocol) && plain;
-});
-
-const text = mustBe(
-  'text of 1 to 10000 characters',
-  (value) => typeof value === 'string' && value.length >= 1 && value.length <= 10_000,
-);
-
-const plainKey = mustBe(
-  'a key of 8 to 128 characters without white space',
-  (value) => typeof value === 'string' && /^\S{8,128}$/.test(value),
-);
-
-const plan = shape(
-  {
-    name,
-    requestsPerMinute: whole(1),
-    tokensPerMinute: whole(1),
-    parallelRequests: whole(1, 10_000),
-    tokensPerDay: whole(1),
-    requestsPerDay: whole(1),
-    maxTokensPerRequest: whole(1),
-    models: listOf(modelName, 1),
-  },
-  ['name', 'requestsPerMinute', 'tokensPerMinute'],
-);
-
-const breaker = shape(
-  {
-    window: shape({ kind: oneOf(Object.values(BreakerWindowKind)), size: whole(1, 1000) }, ['kind', 'size']),
-    minimumCalls: whole(1, 1000),
-    failureRate: share({ zeroAllowed: false }),
-    slowFirstTokenMs: whole(1, 870_000),
-    slowRate: share({ zeroAllowed: false }),
-    openMs: whole(100, 3_600_000),
-    halfOpenProbes: whole(1, 100),
-  },
-  [],
-);
-
-const backend = shape(
-  {
-    name,
-    url,
-    modelName,
-    timeouts: shape(
-      { connectMs: whole(10, 60_000), firstTokenMs: whole(10, 870_000), totalMs: whole(10, 870_000) },
-      [],
-    ),
-    retries: shape({ max: whole(0, 5), budgetRatio: share({ zeroAllowed: true }) }, []),
-    breaker,
-  },
-  ['name'],
-);
-
-const policyShape = shape(
-  {
-    plans: listOf(plan, 1),
-    tenants: listOf(shape({ name, plan: name, keys: listOf(plainKey, 1) }, ['name', 'plan']), 1),
-    backends: listOf(backend, 1),
-    models: listOf(
-      shape(
-        {
-          name: modelName,
-          kind: oneOf(Object.values(ModelKind)),
-          backends: listOf(name, 1),
-          expectedOutputTokens: whole(1, 1_000_000),
-          degradedAnswer: text,
-        },
-        ['name', 'backends'],
-      ),
-      1,
-    ),
-    cache: shape({ ttlSeconds: whole(1, DAYS_30), staleSeconds: whole(0, DAYS_30) }, []),
-    onStoreLoss: oneOf(Object.values(StoreLoss)),
-  },
-  ['plans', 'tenants', 'backends', 'models'],
-);
+import { type Fault, isRecord, show } from './fields';
+import { BreakerWindowKind } from './backend';
+import { ModelKind } from './model';
+import { policyShape } from './shape';
 
 /** Where the policy will be used. */
 export interface ValidateOptions {
@@ -131,6 +32,8 @@ export function validatePolicy(policy: unknown, options: ValidateOptions): Fault
   plans.forEach((entry, i) => {
     checkPlan(entry, `plans[${i}]`, faults);
     mustAllExist('model', entry.models, `plans[${i}].models`, models, faults);
+    checkModelLimits(entry, `plans[${i}]`, models, faults);
+    checkPrices(entry, `plans[${i}].moneyPerMonth`, models, faults);
   });
   tenants.forEach((entry, i) => {
     mustExist('plan', entry.plan, `tenants[${i}].plan`, plans, faults);
@@ -152,7 +55,11 @@ export function validatePolicy(policy: unknown, options: ValidateOptions): Fault
         message: 'must be left out: an embedding has no text answer',
       });
     }
+    checkModel(entry, `models[${i}]`, faults);
+    checkBedrock(entry, `models[${i}]`, backends, faults);
   });
+  checkIssuers(records(policy.issuers), faults);
+  if (isRecord(policy.cache)) checkCache(policy.cache, models, faults);
   return faults;
 }
 
@@ -195,14 +102,146 @@ function checkBackend(entry: Record<string, unknown>, path: string, faults: Faul
       message: `must be at most totalMs (${totalMs}), got ${firstTokenMs}`,
     });
   }
-  const rules = isRecord(entry.breaker) ? entry.breaker : {};
-  const size = isRecord(rules.window) ? rules.window.size : 100;
+  if (typeof timeouts.idleMs === 'number' && typeof totalMs === 'number' && timeouts.idleMs > totalMs) {
+    faults.push({
+      path: `${path}.timeouts.idleMs`,
+      message: `must be at most totalMs (${totalMs}), got ${timeouts.idleMs}`,
+    });
+  }
+  for (const field of ['url', 'path', 'modelName']) {
+    if (entry.bedrock !== undefined && entry[field] !== undefined) {
+      faults.push({
+        path: `${path}.${field}`,
+        message: 'must be left out: bedrock says where and what the backend is',
+      });
+    }
+  }
+  checkBreaker(isRecord(entry.breaker) ? entry.breaker : {}, path, faults);
+}
+
+function checkBreaker(rules: Record<string, unknown>, path: string, faults: Fault[]): void {
+  const [open, most] = [rules.openMs ?? 30_000, rules.maxOpenMs];
+  if (typeof open === 'number' && typeof most === 'number' && most < open) {
+    faults.push({ path: `${path}.breaker.maxOpenMs`, message: `must be at least openMs (${open}), got ${most}` });
+  }
+  const window = isRecord(rules.window) ? rules.window : { kind: BreakerWindowKind.COUNT, size: 100 };
+  if (window.kind !== BreakerWindowKind.COUNT) return;
+  const { size } = window;
+  if (typeof size === 'number' && size > 1000) {
+    faults.push({ path: `${path}.breaker.window.size`, message: `must be at most 1000 calls, got ${size}` });
+  }
   if (typeof rules.minimumCalls === 'number' && typeof size === 'number' && rules.minimumCalls > size) {
     faults.push({
       path: `${path}.breaker.minimumCalls`,
       message: `must be at most the window's size (${size}), or the breaker could never open, got ${rules.minimumCalls}`,
     });
   }
+}
+
+/** A limit of a model lies within the plan's, for a model that the plan may use. */
+function checkModelLimits(
+  plan: Record<string, unknown>,
+  path: string,
+  models: Record<string, unknown>[],
+  faults: Fault[],
+): void {
+  const limits = records(plan.modelLimits);
+  const usable = Array.isArray(plan.models)
+    ? models.filter(({ name }) => (plan.models as unknown[]).includes(name))
+    : models;
+  limits.forEach((limit, i) => {
+    const at = `${path}.modelLimits[${i}]`;
+    mustExist('model', limit.model, `${at}.model`, usable, faults);
+    if (limits.findIndex(({ model }) => model === limit.model) < i) {
+      faults.push({ path: `${at}.model`, message: `must be unique, got ${show(limit.model)} again` });
+    }
+    if (['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay'].every((field) => limit[field] === undefined)) {
+      faults.push({ path: at, message: 'must set requestsPerMinute, tokensPerMinute or tokensPerDay' });
+    }
+    for (const field of ['requestsPerMinute', 'tokensPerMinute', 'tokensPerDay']) {
+      const [own, whole] = [limit[field], plan[field]];
+      if (typeof own === 'number' && typeof whole === 'number' && own > whole) {
+        faults.push({ path: `${at}.${field}`, message: `must be at most the plan's (${whole}), got ${own}` });
+      }
+    }
+    const [minute, day] = [limit.tokensPerMinute, limit.tokensPerDay];
+    if (typeof minute === 'number' && typeof day === 'number' && day < minute) {
+      faults.push({ path: `${at}.tokensPerDay`, message: `must be at least tokensPerMinute (${minute}), got ${day}` });
+    }
+    const [largest, perMinute] = [plan.maxTokensPerRequest, limit.tokensPerMinute];
+    if (typeof largest === 'number' && typeof perMinute === 'number' && perMinute < largest) {
+      faults.push({
+        path: `${at}.tokensPerMinute`,
+        message: `must be at least the plan's maxTokensPerRequest (${largest}), or such a request could never be admitted, got ${perMinute}`,
+      });
+    }
+  });
+}
+
+/** Money is counted where every model that may be used has a price. */
+function checkPrices(
+  plan: Record<string, unknown>,
+  path: string,
+  models: Record<string, unknown>[],
+  faults: Fault[],
+): void {
+  if (plan.moneyPerMonth === undefined) return;
+  const used = models.filter(({ name }) => !Array.isArray(plan.models) || plan.models.includes(name));
+  const unpriced = used.filter(({ price }) => price === undefined).map(({ name }) => show(name));
+  if (unpriced.length > 0) {
+    faults.push({ path, message: `needs a price for each model of the plan; ${unpriced.join(', ')} has none` });
+  }
+}
+
+function checkModel(entry: Record<string, unknown>, path: string, faults: Fault[]): void {
+  const chain = Array.isArray(entry.backends) ? (entry.backends as unknown[]) : [];
+  for (const backend of Object.keys(isRecord(entry.weights) ? entry.weights : {})) {
+    if (!chain.includes(backend)) {
+      faults.push({
+        path: `${path}.weights["${backend}"]`,
+        message: `must name one of the model's backends (${chain.map(show).join(', ')})`,
+      });
+    }
+  }
+  if (entry.hedging !== undefined && chain.length < 2) {
+    faults.push({ path: `${path}.hedging`, message: 'needs a second backend, got one' });
+  }
+  if (entry.kind === ModelKind.SERVICE && entry.degradedAnswer !== undefined) {
+    faults.push({ path: `${path}.degradedAnswer`, message: 'must be left out: a service has no text answer' });
+  }
+}
+
+/** Bedrock answers chats alone: its other interfaces differ from model to model. */
+function checkBedrock(
+  model: Record<string, unknown>,
+  path: string,
+  backends: Record<string, unknown>[],
+  faults: Fault[],
+): void {
+  if (model.kind === undefined || model.kind === ModelKind.CHAT || !Array.isArray(model.backends)) return;
+  model.backends.forEach((name, i) => {
+    if (backends.some((backend) => backend.name === name && backend.bedrock !== undefined)) {
+      faults.push({ path: `${path}.backends[${i}]`, message: `must not be of Bedrock, which serves chat models only` });
+    }
+  });
+}
+
+function checkIssuers(issuers: Record<string, unknown>[], faults: Fault[]): void {
+  issuers.forEach(({ issuer }, i) => {
+    if (typeof issuer === 'string' && issuers.findIndex((other) => other.issuer === issuer) < i) {
+      faults.push({ path: `issuers[${i}].issuer`, message: `must be unique, got ${show(issuer)} again` });
+    }
+  });
+}
+
+function checkCache(cache: Record<string, unknown>, models: Record<string, unknown>[], faults: Fault[]): void {
+  const [again, stale] = [cache.revalidateSeconds, cache.staleSeconds ?? 86_400];
+  if (typeof again === 'number' && typeof stale === 'number' && again > stale) {
+    faults.push({ path: 'cache.revalidateSeconds', message: `must be at most staleSeconds (${stale}), got ${again}` });
+  }
+  const wanted = isRecord(cache.semantic) ? cache.semantic.embeddingModel : undefined;
+  const embedding = models.filter(({ kind }) => kind === ModelKind.EMBEDDING);
+  mustExist('model of the kind embedding', wanted, 'cache.semantic.embeddingModel', embedding, faults);
 }
 
 /** A key must lead to one tenant. */

@@ -1,5 +1,6 @@
 import { type ResolvedBackend, type ResolvedPolicy, resolvePolicy } from '../../lib/policy/defaults';
-import { type InferencePolicy, ModelKind } from '../../lib/policy/policy';
+import { ModelKind } from '../../lib/policy/model';
+import { type InferencePolicy } from '../../lib/policy/policy';
 
 /** A small policy for tests; `changes` replace its parts. */
 export function policy(changes: Partial<InferencePolicy> = {}): ResolvedPolicy {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseCacheControl } from '../../../lambda/caching/cache-control';
 import { cacheUse } from '../../../lambda/caching/entry';
+import { resolveCache } from '../../../lib/policy/defaults';
 
-const settings = { ttlSeconds: 60, staleSeconds: 600 };
+const settings = resolveCache({ ttlSeconds: 60, staleSeconds: 600 });
 const use = (header?: string) => cacheUse('k', settings, parseCacheControl(header));
 
 describe('a request’s wishes for the cache', () => {

@@ -50,7 +50,7 @@ describe('a policy', () => {
     [
       'a misspelt field',
       { cach: {} },
-      'cach: is not a known field; write one of plans, tenants, backends, models, cache, onStoreLoss',
+      'cach: is not a known field; write one of plans, tenants, backends, models, issuers, cache, onStoreLoss',
     ],
     ['no models', { models: undefined }, 'models: is required'],
     [
@@ -72,6 +72,69 @@ describe('a policy', () => {
       'a plan for a model that is not there',
       { plans: [{ name: 'standard', requestsPerMinute: 1, tokensPerMinute: 100, models: ['gpt'] }] },
       'plans[0].models[0]: must name a model of the policy ("qwen3-8b"), got "gpt"',
+    ],
+    [
+      'a limit of a model above the plan’s',
+      { plans: [{ ...POLICY.plans[0], modelLimits: [{ model: 'qwen3-8b', tokensPerMinute: 1e9 }] }] },
+      "plans[0].modelLimits[0].tokensPerMinute: must be at most the plan's (200000), got 1000000000",
+    ],
+    [
+      'a limit of a model that limits nothing',
+      { plans: [{ ...POLICY.plans[0], modelLimits: [{ model: 'qwen3-8b' }] }] },
+      'plans[0].modelLimits[0]: must set requestsPerMinute, tokensPerMinute or tokensPerDay',
+    ],
+    [
+      'money without prices',
+      { plans: [{ ...POLICY.plans[0], moneyPerMonth: 100 }] },
+      'plans[0].moneyPerMonth: needs a price for each model of the plan; "qwen3-8b" has none',
+    ],
+    [
+      'a weight for a backend that is not in the chain',
+      { models: [{ name: 'm', backends: ['gpu'], weights: { tpu: 1 } }] },
+      'models[0].weights["tpu"]: must name one of the model\'s backends ("gpu")',
+    ],
+    [
+      'hedging with one backend',
+      { models: [{ name: 'm', backends: ['gpu'], hedging: {} }] },
+      'models[0].hedging: needs a second backend, got one',
+    ],
+    [
+      'Bedrock at an address',
+      { backends: [{ name: 'gpu', url: 'https://x.example', bedrock: { modelId: 'amazon.nova-lite-v1:0' } }] },
+      'backends[0].url: must be left out: bedrock says where and what the backend is',
+    ],
+    [
+      'Bedrock for embeddings',
+      {
+        backends: [{ name: 'gpu', bedrock: { modelId: 'amazon.nova-lite-v1:0' } }],
+        models: [{ name: 'm', kind: 'embedding', backends: ['gpu'] }],
+      },
+      'models[0].backends[0]: must not be of Bedrock, which serves chat models only',
+    ],
+    [
+      'a breaker that opens for longer at first than at most',
+      { backends: [{ name: 'gpu', breaker: { openMs: 5000, maxOpenMs: 4000 } }] },
+      'backends[0].breaker.maxOpenMs: must be at least openMs (5000), got 4000',
+    ],
+    [
+      'a window of too many calls',
+      { backends: [{ name: 'gpu', breaker: { window: { kind: 'count', size: 1001 } } }] },
+      'backends[0].breaker.window.size: must be at most 1000 calls, got 1001',
+    ],
+    [
+      'an issuer in the clear',
+      { issuers: [{ issuer: 'http://login.example.com', audience: 'inference' }] },
+      'issuers[0].issuer: must be an address such as "https://login.example.com", got "http://login.example.com"',
+    ],
+    [
+      'a look-up by meaning without an embedding model',
+      { cache: { semantic: { embeddingModel: 'qwen3-8b' } } },
+      'cache.semantic.embeddingModel: must name a model of the kind embedding of the policy (none), got "qwen3-8b"',
+    ],
+    [
+      'answers that are computed again after they are gone',
+      { cache: { staleSeconds: 10, revalidateSeconds: 11 } },
+      'cache.revalidateSeconds: must be at most staleSeconds (10), got 11',
     ],
     [
       'a request limit above the minute',
@@ -156,9 +219,9 @@ describe('the defaults of a policy', () => {
   it('fill what was left out', () => {
     expect(resolved.plans[0]).toMatchObject({ parallelRequests: 32, maxTokensPerRequest: 500 });
     expect(resolved.models[0]).toMatchObject({ kind: 'chat', expectedOutputTokens: 256 });
-    expect(resolved.cache).toEqual({ ttlSeconds: 600, staleSeconds: 86_400 });
+    expect(resolved.cache).toMatchObject({ ttlSeconds: 600, staleSeconds: 86_400, singleFlight: true });
     expect(resolved.onStoreLoss).toBe('localLimits');
-    expect(resolved.backends[0]!.timeouts).toEqual({ connectMs: 500, firstTokenMs: 10_000, totalMs: 300_000 });
+    expect(resolved.backends[0]!.timeouts).toMatchObject({ connectMs: 500, firstTokenMs: 10_000, totalMs: 300_000 });
   });
 
   it('leave answers uncached unless the policy says otherwise', () => {
