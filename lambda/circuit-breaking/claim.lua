@@ -3,9 +3,6 @@
 -- KEYS  1 the breaker
 -- ARGV  1 id of the caller, 2 lease of the permit in ms, 3 number of probes, 4 ms for which an idle breaker is kept
 -- Reply 'closed' where no permit is needed any more, 'permit' or 'refused'; then the status before and after
-local time = redis.call('TIME')
-local now = time[1] * 1000.0 + time[2] / 1000.0
-
 local known = redis.call('HMGET', KEYS[1], 'status', 'until', 'window', 'permits')
 local status = known[1]
 if status ~= 'open' and status ~= 'half_open' then

@@ -1,5 +1,6 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
-import type { Claim, Outcome } from '../circuit-breaking/breaker';
+import type { Claim } from '../circuit-breaking/breaker';
+import type { Outcome } from '../circuit-breaking/outcome-window';
 import { retryDelayMs } from './retry-budget';
 
 /** Why a backend was passed over: what the client reads in `x-fallback`. */
@@ -25,6 +26,8 @@ export interface FinishedCall {
   readonly backend: ResolvedBackend;
   readonly probe: boolean;
   readonly outcome: Outcome;
+  /** How long the backend has asked to be left alone. */
+  readonly cooldownMs?: number;
 }
 
 /** How the chain was gone through. */
@@ -43,8 +46,8 @@ export interface Route<Answer, Refusal> {
 
 /** What routing needs from outside. */
 export interface RoutePorts<Answer, Refusal> {
-  /** Asks a backend's breaker. */
-  readonly permission: (backend: ResolvedBackend) => Promise<Claim>;
+  /** Asks a backend's breaker; `busy` where the backend has asked for a pause or has no room. */
+  readonly permission: (backend: ResolvedBackend) => Promise<Claim | 'busy'>;
   readonly attempt: (backend: ResolvedBackend) => Promise<Attempt<Answer, Refusal>>;
   readonly budget: (backend: ResolvedBackend) => { earn(): void; spend(): boolean };
   readonly pause: (ms: number) => Promise<void>;
@@ -62,8 +65,8 @@ export async function route<Answer, Refusal>(
   let retries = 0;
   for (const backend of chain) {
     const permission = await ports.permission(backend);
-    if (permission === 'refused') {
-      reason = 'circuit_open';
+    if (permission === 'refused' || permission === 'busy') {
+      reason = permission === 'busy' ? 'backend_busy' : 'circuit_open';
       fallback ??= reason;
       continue;
     }

@@ -20,7 +20,9 @@ export async function admitSomewhere(
   { store, localStore, policy }: Pick<GatewayPorts, 'store' | 'localStore' | 'policy'>,
 ): Promise<Admitted> {
   try {
-    return { admission: await store.admit(request), store };
+    const admission = await store.admit(request);
+    localStore.observe(admission.backends);
+    return { admission, store };
   } catch (error) {
     if (!(error instanceof StoreLost)) throw error;
     if (policy.onStoreLoss === StoreLoss.REJECT) {
@@ -33,18 +35,26 @@ export async function admitSomewhere(
 /** The error of a request that found a limit spent. */
 export function limitError(plan: ResolvedPlan, { refusedBy, retryAfterMs }: Admission): ApiError {
   const say = (limit: string, type: 'requests' | 'tokens') => {
-    const wait = `${Math.max(1, Math.ceil(retryAfterMs / 1000))} s`;
+    const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    const wait = seconds < 7200 ? `${seconds} s` : `${Math.ceil(seconds / 3600)} h`;
     return ApiError.rateLimited(type, `Rate limit reached: ${limit}. Please try again in ${wait}.`, retryAfterMs);
   };
-  switch (refusedBy) {
+  const model = refusedBy && 'model' in refusedBy ? refusedBy.model : undefined;
+  const limits = plan.modelLimits?.find((own) => own.model === model) ?? plan;
+  const of = model === undefined ? '' : ` for the model ${model}`;
+  switch (refusedBy?.limit) {
     case 'tokens':
-      return say(`${plan.tokensPerMinute} tokens per minute`, 'tokens');
+      return say(`${limits.tokensPerMinute} tokens per minute${of}`, 'tokens');
     case 'tokensPerDay':
-      return say(`${plan.tokensPerDay} tokens per day`, 'tokens');
+      return say(`${limits.tokensPerDay} tokens per day${of}`, 'tokens');
     case 'parallel':
       return say(`${plan.parallelRequests} requests at the same time`, 'requests');
+    case 'capacity':
+      return say('the model is busy, and your share of it is in use', 'requests');
+    case 'money':
+      return ApiError.quotaSpent(`The budget of this month, ${plan.moneyPerMonth}, is spent.`, retryAfterMs);
     case 'requests':
     case undefined:
-      return say(`${plan.requestsPerMinute} requests per minute`, 'requests');
+      return say(`${limits.requestsPerMinute} requests per minute${of}`, 'requests');
   }
 }

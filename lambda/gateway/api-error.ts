@@ -105,6 +105,17 @@ export class ApiError extends Error {
     });
   }
 
+  /** 429: what is spent comes back with the next month only, so that trying again soon is in vain. */
+  public static quotaSpent(message: string, retryAfterMs: number): ApiError {
+    return new ApiError({
+      status: 429,
+      type: 'insufficient_quota',
+      message,
+      code: 'insufficient_quota',
+      headers: { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) },
+    });
+  }
+
   /** 500: a fault of ours, whose details are for the log alone. */
   public static internal(): ApiError {
     const message = 'The server had an error while processing your request.';

@@ -1,5 +1,5 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
-import type { Outcome } from '../circuit-breaking/breaker';
+import type { Outcome } from '../circuit-breaking/outcome-window';
 import type { Attempt } from '../fault-tolerance/route';
 import { type ApiError } from './api-error';
 import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal } from './backend-port';

@@ -16,6 +16,17 @@ export interface ClientConnection {
   end(chunk?: Buffer | string): Promise<void>;
 }
 
+/** Nobody at the other end: what is written is dropped. */
+export function nobody(): ClientConnection {
+  return {
+    hungUp: new HangUp(),
+    started: true,
+    start: () => undefined,
+    write: () => Promise.resolve(),
+    end: () => Promise.resolve(),
+  };
+}
+
 /**
  * The way back over Lambda's response stream.
  *

@@ -1,21 +1,22 @@
 import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
-import { passage } from '../circuit-breaking/breaker';
 import { type CacheUse, MAX_ENTRY_BYTES, type StoredEntry } from '../caching/entry';
 import { degradedAnswer } from '../fault-tolerance/degraded-answer';
 import type { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type FinishedCall, type Route, route } from '../fault-tolerance/route';
+import type { ChainLink } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
 import { rateLimitHeaders } from '../rate-limiting/headers';
 import { type Admitted, admitSomewhere, limitError } from './admission';
 import { ApiError } from './api-error';
 import { type Answer, attempt, type StreamedAnswer, type WholeAnswer } from './attempt';
-import type { ClientConnection } from './client-connection';
+import { type ClientConnection, nobody } from './client-connection';
 import { closeStream, deliverStream } from './deliver-stream';
 import type { InferenceRequest } from './inference-request';
 import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
-import type { AdmitRequest } from './request-store';
+import type { AdmitRequest, Tokens } from './request-store';
 import { Reservation } from './reservation';
+import { awaitFlight } from './single-flight';
 
 const JSON_TYPE = 'application/json';
 const STREAM_TYPE = 'text/event-stream';
@@ -32,7 +33,7 @@ export interface Computation {
   readonly request: InferenceRequest;
   readonly tenant: string;
   readonly plan: ResolvedPlan;
-  readonly chain: readonly ResolvedBackend[];
+  readonly chain: readonly ChainLink[];
   readonly cache: CacheUse | undefined;
   readonly idempotency: Idempotency | undefined;
   readonly client: ClientConnection;
@@ -41,6 +42,11 @@ export interface Computation {
   /** Headers of every answer; admission and routing add theirs. */
   readonly headers: Record<string, string>;
 }
+
+/** An admission with what was asked. */
+type AskedAdmission = Admitted & { readonly asked: AdmitRequest };
+
+const NOTHING: Tokens = { inputTokens: 0, outputTokens: 0 };
 
 /** The gateway's ports, and each backend's budget for retries. */
 export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
@@ -53,57 +59,127 @@ export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedB
  * @throws ApiError for what the client is told as an error
  */
 export async function compute(computation: Computation, ports: ComputePorts): Promise<void> {
-  const { request, record, headers, cache, idempotency, plan, chain } = computation;
-  const asked: AdmitRequest = {
-    id: ports.newId(),
-    tenant: computation.tenant,
-    plan,
-    tokens: request.inputTokens + request.outputTokens,
+  const { record, cache, idempotency } = computation;
+  const first = askedOf(computation, ports.newId());
+  record.cache = cache && cache.freshMs > 0 ? 'miss' : 'bypass';
+  const admitted = await admitOrWait(first, computation, ports);
+  if (!admitted) return;
+  const { admission, asked } = admitted;
+  if (admission.verdict === 'hit') {
+    if (idempotency) computation.headers['idempotent-replayed'] = 'true';
+    await sendStored(admission.entry!, admission.entryIsStale ? 'stale' : 'hit', computation);
+    return;
+  }
+
+  const reservation = new Reservation(admitted.store, asked, admission.loadedAt);
+  try {
+    if (admission.verdict === 'revalidate') await revalidate(computation, admitted, reservation, ports);
+    else await answer(computation, admitted, reservation, ports);
+  } finally {
+    // Whatever went wrong, the slot is freed and what was not used is given back; after a settlement this adds nothing.
+    const settled = await reservation.settle({ used: NOTHING, calls: [] }).catch(() => {
+      record.storeLost = true;
+      return [];
+    });
+    record.transitions = [...(record.transitions ?? []), ...settled];
+  }
+}
+
+function askedOf({ request, tenant, plan, chain, cache, idempotency }: Computation, id: string): AdmitRequest {
+  const { model, inputTokens, outputTokens } = request;
+  return {
+    ...{ id, tenant, plan, model, inputTokens, outputTokens, chain },
     leaseMs: leaseMs(chain),
     ...(cache && { cache }),
     ...(idempotency && { idempotency }),
-    backends: chain.map(({ name }) => name),
   };
+}
+
+/**
+ * Admits a request, if need be after it has waited for an identical one. Settles with nothing where the client has gone
+ * meanwhile.
+ *
+ * @throws ApiError where it is not admitted
+ */
+async function admitOrWait(
+  first: AdmitRequest,
+  computation: Computation,
+  ports: ComputePorts,
+): Promise<AskedAdmission | undefined> {
+  const { record, client } = computation;
+  const admitted = await admitOnce(first, computation, ports);
+  if (admitted.admission.verdict !== 'wait') return { ...admitted, asked: first };
+  record.waited = true;
+  let again: Admitted | undefined;
+  try {
+    await awaitFlight(first, admitted.store, { ...ports, hungUp: client.hungUp });
+    if (client.hungUp.aborted) {
+      record.hungUp = true;
+      record.status = 499;
+      return undefined;
+    }
+    const asked = { ...first, hasWaited: true };
+    again = await admitOnce(asked, computation, ports);
+    return { ...again, asked };
+  } finally {
+    // An admission by the store that it waited at has freed its slot.
+    if (again?.store !== admitted.store) await admitted.store.leave(first).catch(() => undefined);
+  }
+}
+
+/** @throws ApiError where the request is not admitted */
+async function admitOnce(
+  asked: AdmitRequest,
+  { record, headers, plan }: Computation,
+  ports: ComputePorts,
+): Promise<Admitted> {
   const admitted = await admitSomewhere(asked, ports);
   const { admission } = admitted;
-  record.storeLost = admitted.store === ports.localStore;
-  record.cache = cache && cache.freshMs > 0 ? 'miss' : 'bypass';
+  record.storeLost ||= admitted.store === ports.localStore;
   Object.assign(headers, rateLimitHeaders(admission.limits, admission.now), { 'x-cache': record.cache });
-
   if (admission.verdict === 'limited') {
-    record.refusedBy = admission.refusedBy ?? 'requests';
+    record.refusedBy = admission.refusedBy?.limit ?? 'requests';
     throw limitError(plan, admission);
   }
   if (admission.verdict === 'uncached') throw ApiError.notStored();
   if (admission.verdict === 'conflict') throw ApiError.keyReused();
   if (admission.verdict === 'running') throw ApiError.keyInUse();
-  if (admission.entry) {
-    if (idempotency) headers['idempotent-replayed'] = 'true';
-    await sendStored(admission.entry, 'hit', computation);
-    return;
-  }
+  return admitted;
+}
 
-  const reservation = new Reservation(admitted.store, asked);
+/**
+ * Answers with the stored answer at once and computes it anew behind it. What goes wrong there is for the record alone:
+ * the client has its answer.
+ */
+async function revalidate(
+  computation: Computation,
+  admitted: AskedAdmission,
+  reservation: Reservation,
+  ports: ComputePorts,
+): Promise<void> {
+  const { record } = computation;
+  await sendStored(admitted.admission.entry!, 'stale', computation);
+  const told = { ...record };
   try {
-    await answer(computation, admitted, reservation, asked, ports);
-  } finally {
-    // Whatever went wrong, the slot is freed and what was not used is given back; after a settlement this adds nothing.
-    record.transitions = await reservation.settle({ tokens: 0, calls: [] }).catch(() => {
-      record.storeLost = true;
-      return [];
-    });
+    await answer({ ...computation, client: nobody(), headers: {} }, admitted, reservation, ports);
+    record.revalidation = 'stored';
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    record.revalidation = 'failed';
   }
+  // Of the answer that the client got.
+  const { status, cache, backend, fallback, timeToFirstTokenMs } = told;
+  Object.assign(record, { status, cache, backend, fallback, timeToFirstTokenMs });
 }
 
 async function answer(
   computation: Computation,
-  admitted: Admitted,
+  admitted: AskedAdmission,
   reservation: Reservation,
-  asked: AdmitRequest,
   ports: ComputePorts,
 ): Promise<void> {
   const { request, record, headers, client } = computation;
-  const routed = await findAnswer(computation, admitted, asked, ports);
+  const routed = await findAnswer(computation, admitted, ports);
   const { end, fallback } = routed;
   record.retries = routed.retries;
   if (fallback) {
@@ -114,30 +190,29 @@ async function answer(
     record.hungUp = true;
     record.status = 499;
     // What the backend did before it was stopped is unknown, so what was reserved is charged.
-    void settleQuietly(reservation, { tokens: asked.tokens, calls: routed.finished });
+    void settleQuietly(reservation, { used: request, calls: routed.finished });
     return;
   }
   if (end.kind === 'exhausted') {
-    void settleQuietly(reservation, { tokens: 0, calls: routed.finished });
+    void settleQuietly(reservation, { used: NOTHING, calls: routed.finished });
     await sendFallback(computation, admitted, end.reason, ports);
     return;
   }
   record.backend = end.backend.name;
   headers['x-served-by'] = end.backend.name;
   if (end.kind === 'refused') {
-    void settleQuietly(reservation, { tokens: 0, calls: routed.finished });
+    void settleQuietly(reservation, { used: NOTHING, calls: routed.finished });
     throw end.refusal;
   }
   const call = { backend: end.backend, probe: end.probe };
   const settle = (result: Settled) => {
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
-    const tokens = result.usage.inputTokens + result.usage.outputTokens;
     const calls = [...routed.finished, { ...call, outcome: result.outcome }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
     const contentType = request.stream ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
-    void settleQuietly(reservation, { tokens, calls, ...(entry && { entry }) });
+    void settleQuietly(reservation, { used: result.usage, calls, ...(entry && { entry }) });
   };
   if (end.answer.kind === 'whole') await sendWhole(end.answer, computation, settle);
   else await sendStream(end.answer, computation, settle, ports);
@@ -156,18 +231,29 @@ async function settleQuietly(reservation: Reservation, result: Parameters<Reserv
 }
 
 function findAnswer(
-  { request, requestId, chain, client }: Computation,
-  { admission, store }: Admitted,
-  asked: AdmitRequest,
+  { request, requestId, client, record }: Computation,
+  { admission, store, asked }: AskedAdmission,
   ports: ComputePorts,
 ): Promise<Route<Answer, ApiError>> {
-  const probe = { id: asked.id, leaseMs: asked.leaseMs };
-  return route(chain, {
+  const states = new Map(admission.backends.map((state) => [state.backend, state]));
+  return route([...states.keys()], {
     permission: async (backend) => {
-      const way = passage(admission.breakers[backend.name] ?? { status: 'closed', openUntil: 0 }, admission.now);
-      if (way === 'free') return 'closed';
-      if (way === 'blocked') return 'refused';
-      return store.claim(backend, probe).catch(() => ports.localStore.claim(backend, probe));
+      switch (states.get(backend)!.passage) {
+        case 'free':
+          return 'closed';
+        case 'blocked':
+          return 'refused';
+        case 'cooling':
+        case 'short':
+          return 'busy';
+        case 'claim': {
+          const { claim, transition } = await store
+            .claim(backend, asked)
+            .catch(() => ports.localStore.claim(backend, asked));
+          if (transition) record.transitions = [...(record.transitions ?? []), transition];
+          return claim;
+        }
+      }
     },
     attempt: (backend) => attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp }),
     budget: ports.budget,
@@ -250,7 +336,7 @@ async function sendStored(
   await client.end(entry.body);
 }
 
-function leaseMs(chain: readonly ResolvedBackend[]): number {
-  const longest = chain.reduce((sum, { timeouts }) => sum + timeouts.totalMs, 0);
+function leaseMs(chain: readonly ChainLink[]): number {
+  const longest = chain.reduce((sum, { backend }) => sum + backend.timeouts.totalMs, 0);
   return Math.min(longest + LEASE_SLACK_MS, LONGEST_LEASE_MS);
 }

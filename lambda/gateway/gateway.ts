@@ -3,6 +3,7 @@ import { parseCacheControl } from '../caching/cache-control';
 import { cacheKey } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
 import { RetryBudget } from '../fault-tolerance/retry-budget';
+import { type ChainLink, chainOf } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
 import { ApiError } from './api-error';
 import type { ClientConnection } from './client-connection';
@@ -24,6 +25,7 @@ interface Caller {
 export class Gateway {
   private readonly since: number;
   private readonly budgets: ReadonlyMap<string, RetryBudget>;
+  private readonly chains: ReadonlyMap<ResolvedModel, readonly ChainLink[]>;
   private readonly computePorts: ComputePorts;
 
   constructor(private readonly ports: GatewayPorts) {
@@ -31,6 +33,8 @@ export class Gateway {
     this.budgets = new Map(
       ports.policy.backends.map(({ name, retries }) => [name, new RetryBudget(retries.budgetRatio)]),
     );
+    const { models, backends } = ports.policy;
+    this.chains = new Map(models.map((model) => [model, chainOf(model, backends)]));
     this.computePorts = { ...ports, budget: (backend) => this.budgetOf(backend) };
   }
 
@@ -99,7 +103,7 @@ export class Gateway {
         request,
         tenant,
         plan,
-        chain: this.chainOf(model),
+        chain: this.chains.get(model) ?? [],
         cache,
         idempotency,
         client: way.client,
@@ -137,11 +141,6 @@ export class Gateway {
     const wishes = parseCacheControl(headerOf(event, 'cache-control'));
     // Whoever asks for one computation means its own, and finds it under its key.
     return cacheUse(key, settings, computesOnce ? { ...wishes, noCache: true } : wishes);
-  }
-
-  private chainOf(model: ResolvedModel): ResolvedBackend[] {
-    const { backends } = this.ports.policy;
-    return model.backends.flatMap((name) => backends.find((backend) => backend.name === name) ?? []);
   }
 
   private budgetOf({ name, retries }: ResolvedBackend): RetryBudget {

@@ -1,7 +1,7 @@
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
 import type { RecordSink } from '../observability/request-record';
 import type { CallBackend } from './backend-port';
-import type { RequestStore } from './request-store';
+import type { RequestStore, StandInStore } from './request-store';
 
 /** Everything that the gateway needs from outside. */
 export interface GatewayPorts {
@@ -9,7 +9,7 @@ export interface GatewayPorts {
   /** The shared store. */
   readonly store: RequestStore;
   /** Stands in while the shared store is lost. */
-  readonly localStore: RequestStore;
+  readonly localStore: StandInStore;
   readonly callBackend: CallBackend;
   readonly record: RecordSink;
   /** Milliseconds since 1970. */

@@ -1,11 +1,11 @@
 import type { CacheEntry } from '../caching/entry';
 import type { FinishedCall } from '../fault-tolerance/route';
-import type { AdmitRequest, RequestStore, Transition } from './request-store';
+import type { AdmitRequest, RequestStore, Tokens, Transition } from './request-store';
 
 /** What came of a request. */
 export interface Result {
   /** Tokens that it used in truth. */
-  readonly tokens: number;
+  readonly used: Tokens;
   readonly calls: readonly FinishedCall[];
   readonly entry?: CacheEntry;
 }
@@ -17,17 +17,19 @@ export class Reservation {
   constructor(
     private readonly store: RequestStore,
     private readonly admitted: AdmitRequest,
+    private readonly loadedAt: string | undefined,
   ) {}
 
   /**
    * Settles with the store that admitted the request. Only the first call counts. Where the store is lost by then, the
    * reservation stands as the charge, and the slot frees itself when its lease ends.
    */
-  public settle({ tokens, calls, entry }: Result): Promise<readonly Transition[]> {
+  public settle({ used, calls, entry }: Result): Promise<readonly Transition[]> {
     this.settlement ??= this.store.settle({
       admitted: this.admitted,
-      tokenDifference: tokens - this.admitted.tokens,
+      used,
       outcomes: calls.map((call) => ({ ...call, id: this.admitted.id })),
+      ...(this.loadedAt !== undefined && { loadedAt: this.loadedAt }),
       ...(entry && { entry }),
     });
     return this.settlement;

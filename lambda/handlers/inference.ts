@@ -32,8 +32,8 @@ const connection = new StoreConnection({
 });
 const gateway = new Gateway({
   policy,
-  store: new ValkeyStore((commands) => connection.trip(commands)),
-  localStore: new LocalStore(Date.now),
+  store: new ValkeyStore((commands) => connection.trip(commands), Math.random),
+  localStore: new LocalStore(Date.now, Math.random),
   callBackend: httpBackends(backendAddresses(environment, policy.backends)),
   record: (record) => {
     writeLine(recordLine(record, names));

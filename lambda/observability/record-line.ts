@@ -69,6 +69,8 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     fallback: record.fallback,
     refused_by: record.refusedBy,
     retries: record.retries,
+    waited: record.waited,
+    revalidation: record.revalidation,
     hung_up: record.hungUp || undefined,
     breaker_transitions: record.transitions?.length ? record.transitions : undefined,
     'exception.message': fault?.message,

@@ -21,6 +21,10 @@ export interface RequestRecord {
   inputTokens?: number;
   outputTokens?: number;
   retries?: number;
+  /** Whether it waited for an identical request. */
+  waited?: boolean;
+  /** What came of computing a stored answer anew, behind the one that was given out. */
+  revalidation?: 'stored' | 'failed';
   /** Whether limits, breakers and cache of this process stood in for the store. */
   storeLost: boolean;
   hungUp: boolean;

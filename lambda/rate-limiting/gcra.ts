@@ -7,8 +7,9 @@
 
 /** One limit and what the request at hand costs of it. */
 export interface Charge {
-  /** Field that holds the limit's state. */
   readonly limit: LimitName;
+  /** Model that the limit is for; undefined for one of the whole plan. */
+  readonly model?: string;
   /** Units spent: 1 request, or a number of tokens. */
   readonly cost: number;
   /** Milliseconds in which one unit is earned back. */
@@ -17,14 +18,19 @@ export interface Charge {
   readonly burstMs: number;
 }
 
-/** The limits of a plan that are kept as arrival times. */
-export type LimitName = 'requests' | 'tokens' | 'tokensPerDay';
+/** What a limit counts. Money is kept as an arrival time only while the store is lost. */
+export type LimitName = 'requests' | 'tokens' | 'tokensPerDay' | 'money';
+
+/** Field under which a limit's state is kept. */
+export function fieldOf({ limit, model }: Pick<Charge, 'limit' | 'model'>): string {
+  return model === undefined ? limit : `${limit}@${model}`;
+}
 
 /** Whether all limits have room, and their states after the charge. */
 export interface Verdict {
   readonly admitted: boolean;
   /** Limit that needs the longest wait; undefined when admitted. */
-  readonly refusedBy?: LimitName;
+  readonly refusedBy?: Charge;
   /** After how long the same charge is admitted if nobody else spends meanwhile; 0 when admitted. */
   readonly retryAfterMs: number;
   /** Arrival times after the charge, or unchanged when refused. */
@@ -41,12 +47,12 @@ export const ROUNDING_MS = 0.01;
 export function admit(charges: readonly Charge[], arrivals: readonly (number | undefined)[], now: number): Verdict {
   const before = charges.map((_, i) => Math.max(arrivals[i] ?? 0, now));
   const after = charges.map((charge, i) => before[i]! + charge.cost * charge.emissionMs);
-  let refusedBy: LimitName | undefined;
+  let refusedBy: Charge | undefined;
   let retryAfterMs = 0;
   charges.forEach((charge, i) => {
     const wait = after[i]! - charge.burstMs - now;
     if (wait > ROUNDING_MS && wait > retryAfterMs) {
-      refusedBy = charge.limit;
+      refusedBy = charge;
       retryAfterMs = wait;
     }
   });

@@ -9,16 +9,23 @@ export interface ChargedLimit {
 /** Limits that are told in the headers, by the name that OpenAI gives them there. */
 const TOLD: readonly (LimitName & ('requests' | 'tokens'))[] = ['requests', 'tokens'];
 
-/** The `x-ratelimit-*` headers of a response. A limit's size is its burst: what a rested client may spend at once. */
+/**
+ * The `x-ratelimit-*` headers of a response. A limit's size is its burst: what a rested client may spend at once. Of a
+ * plan's limit and that of the model, the one with less left is told.
+ */
 export function rateLimitHeaders(limits: readonly ChargedLimit[], now: number): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const name of TOLD) {
-    const limit = limits.find(({ charge }) => charge.limit === name);
-    if (!limit) continue;
-    const { units, resetMs } = remaining(limit.charge, limit.arrival, now);
-    headers[`x-ratelimit-limit-${name}`] = String(Math.round(limit.charge.burstMs / limit.charge.emissionMs));
-    headers[`x-ratelimit-remaining-${name}`] = String(units);
-    headers[`x-ratelimit-reset-${name}`] = duration(resetMs);
+    let told: { readonly charge: Charge; readonly units: number; readonly resetMs: number } | undefined;
+    for (const { charge, arrival } of limits) {
+      if (charge.limit !== name) continue;
+      const left = remaining(charge, arrival, now);
+      if (!told || left.units < told.units) told = { charge, ...left };
+    }
+    if (!told) continue;
+    headers[`x-ratelimit-limit-${name}`] = String(Math.round(told.charge.burstMs / told.charge.emissionMs));
+    headers[`x-ratelimit-remaining-${name}`] = String(told.units);
+    headers[`x-ratelimit-reset-${name}`] = duration(told.resetMs);
   }
   return headers;
 }

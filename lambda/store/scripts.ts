@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import breakerText from '../circuit-breaking/breaker.lua';
 import claimText from '../circuit-breaking/claim.lua';
-import recordText from '../circuit-breaking/record.lua';
-import admitText from '../rate-limiting/admit.lua';
-import settleText from '../rate-limiting/settle.lua';
+import admitText from '../gateway/admit.lua';
+import settleText from '../gateway/settle.lua';
+import loadText from '../load-balancing/load.lua';
+import preludeText from './prelude.lua';
 
 /** A Lua script and the name under which the store remembers it. */
 export interface Script {
@@ -10,15 +12,18 @@ export interface Script {
   readonly sha1: string;
 }
 
-/** The scripts that run inside the store. */
+/** The scripts that run inside the store, each with the laws that it obeys. */
 export const SCRIPTS = {
-  admit: script(admitText),
-  settle: script(settleText),
-  claim: script(claimText),
-  record: script(recordText),
+  admit: script(preludeText, breakerText, loadText, admitText),
+  settle: script(preludeText, breakerText, loadText, settleText),
+  claim: script(preludeText, claimText),
 } as const;
 
-/** Names a script by the SHA-1 of its text, as the store does. */
-export function script(text: string): Script {
+/**
+ * Joins the parts of a script, without comments and indentation, and names it by the SHA-1 of its text, as the store
+ * does.
+ */
+export function script(...parts: readonly string[]): Script {
+  const text = parts.join('\n').replaceAll(/--.*$/gm, '').replaceAll(/\n\s*/g, '\n');
   return { text, sha1: createHash('sha1').update(text).digest('hex') };
 }

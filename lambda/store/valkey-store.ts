@@ -1,91 +1,74 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
-import { type BreakerStatus, type Claim, LETTER } from '../circuit-breaking/breaker';
+import type { BreakerStatus, Claim } from '../circuit-breaking/breaker';
 import type { StoredEntry } from '../caching/entry';
 import {
   type Admission,
   type AdmitRequest,
-  type BreakerView,
-  type CallOutcome,
   type RequestStore,
   type Settlement,
   StoreLost,
   type Transition,
 } from '../gateway/request-store';
-import { KEPT_MS } from '../gateway/idempotency';
 import { chargesOf } from '../rate-limiting/charges';
+import { admissionOf, admitCommand } from './admission-script';
 import type { Command } from './connection';
+import { breakerKey } from './keys';
 import { SCRIPTS } from './scripts';
+import { BREAKER_LIFE_MS, recordedOf, settleCommand, transitionsOf } from './settlement-script';
 
 /** Sends commands in one trip; fails with StoreLost. */
 export type Trip = (commands: readonly Command[]) => Promise<unknown[]>;
 
-/** A breaker that no call has touched for a day starts afresh. */
-const BREAKER_LIFE_MS = 86_400_000;
-
 /** Commands that wait for the store to answer again. What goes beyond is left to the ends of its leases. */
 const MOST_OWED = 100;
+
+/** The name of the slot of a request that waits for an identical one, as `admit.lua` gives it. */
+const waitingSlot = (id: string) => `${id}-waits`;
 
 /** The books in the shared store. Every limit, breaker and entry is changed by scripts only, on the store's clock. */
 export class ValkeyStore implements RequestStore {
   private answers = true;
   private owed: Command[] = [];
 
-  constructor(private readonly trip: Trip) {}
+  constructor(
+    private readonly trip: Trip,
+    private readonly random: () => number,
+  ) {}
 
   /** {@inheritDoc RequestStore.admit} */
   public async admit(request: AdmitRequest): Promise<Admission> {
-    const { cache, plan, backends, idempotency } = request;
-    const charges = chargesOf(plan, request.tokens);
-    const reads = cache && (cache.freshMs > 0 || cache.staleAllowed);
-    const commands: Command[] = [
-      {
-        script: SCRIPTS.admit,
-        keys: [...tenantKeys(request.tenant), ...(reads ? [cache.key] : []), ...(idempotency ? [idempotency.key] : [])],
-        args: [
-          request.id,
-          String(plan.parallelRequests),
-          String(request.leaseMs),
-          String(cache?.freshMs ?? 0),
-          cache?.onlyIfCached ? '1' : '0',
-          idempotency?.digest ?? '',
-          ...charges.flatMap((charge) => [
-            charge.limit,
-            String(charge.cost * charge.emissionMs),
-            String(charge.burstMs),
-          ]),
-        ],
-      },
-      ...backends.map((name): Command => ({ read: 'hmget', key: breakerKey(name), fields: ['status', 'until'] })),
-    ];
-    const notRun = settleCommand({ admitted: request, tokenDifference: -request.tokens }, { onlyIfHeld: true });
-    const [admitted, ...views] = await this.send(commands, [notRun]);
-    const [verdict, now, refusedBy, retryAfterMs, arrivals, storedAt, contentType, servedBy, body] =
-      admitted as string[] as [Admission['verdict'], ...AdmitReply];
-    const at = Number(now);
-    return {
-      verdict,
-      now: at,
-      limits: arrivals.split(',').map((arrival, i) => ({ charge: charges[i]!, arrival: Number(arrival) })),
-      ...(refusedBy !== '' && { refusedBy: refusedBy as NonNullable<Admission['refusedBy']> }),
-      retryAfterMs: Number(retryAfterMs),
-      ...(verdict === 'hit' && {
-        entry: { contentType, servedBy, body, ageMs: Math.max(0, at - Number(storedAt)) },
-      }),
-      stale: verdict !== 'hit' && storedAt !== '' && cache?.staleAllowed === true,
-      breakers: Object.fromEntries(backends.map((name, i) => [name, viewOf(views[i] as (string | null)[])])),
-    };
+    const charges = chargesOf(request, Date.now());
+    const [reply] = await this.send([admitCommand(request, charges, this.random)], notRun(request));
+    return admissionOf(reply, request, charges);
   }
 
   /** {@inheritDoc RequestStore.claim} */
   public async claim(
     backend: ResolvedBackend,
-    probe: { readonly id: string; readonly leaseMs: number },
-  ): Promise<Claim> {
-    const args = [probe.id, String(probe.leaseMs), String(backend.breaker.halfOpenProbes), String(BREAKER_LIFE_MS)];
-    const commands = [{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }];
-    const notUsed = recordCommand({ backend, id: probe.id, probe: true, outcome: 'ignored' });
-    const [reply] = await this.send(commands, [notUsed]);
-    return (reply as [Claim])[0];
+    admitted: AdmitRequest,
+  ): Promise<{ readonly claim: Claim; readonly transition?: Transition }> {
+    const { id, leaseMs } = admitted;
+    const args = [id, String(leaseMs), String(backend.breaker.halfOpenProbes), String(BREAKER_LIFE_MS)];
+    const notUsed = settleCommand(
+      { admitted, used: admitted, outcomes: [{ backend, id, probe: true, outcome: 'ignored' }] },
+      { onlyOutcomes: true },
+    );
+    const [reply] = await this.send([{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }], [notUsed]);
+    const [claim, from, to] = reply as [Claim, BreakerStatus, BreakerStatus];
+    return { claim, ...(from !== to && { transition: { backend: backend.name, from, to } }) };
+  }
+
+  /** {@inheritDoc RequestStore.isFlying} */
+  public async isFlying({ cache }: AdmitRequest): Promise<boolean> {
+    const [reply] = await this.trip([{ read: 'hmget', key: cache!.key, fields: ['flight', 'flight_until'] }]);
+    const [flight, until] = reply as (string | null)[];
+    return flight != null && flight !== '' && Number(until) > Date.now();
+  }
+
+  /** {@inheritDoc RequestStore.leave} */
+  public async leave(request: AdmitRequest): Promise<void> {
+    const leaving = leaveCommand(request);
+    await this.send([leaving], [leaving], [leaving]);
   }
 
   /** {@inheritDoc RequestStore.readStale} */
@@ -98,19 +81,11 @@ export class ValkeyStore implements RequestStore {
 
   /** {@inheritDoc RequestStore.settle} */
   public async settle(settlement: Settlement): Promise<readonly Transition[]> {
-    const recorded = settlement.outcomes.filter(({ outcome, probe }) => outcome !== 'ignored' || probe);
-    // Outside of a probe, an ignored outcome changes nothing, and is not worth a command.
-    const { admitted, tokenDifference } = settlement;
-    const late = [
-      settleCommand({ admitted, tokenDifference }, { onlyIfHeld: true }),
-      ...recorded.filter(({ probe }) => probe).map(recordCommand),
-    ];
-    const commands = [settleCommand(settlement), ...recorded.map(recordCommand)];
-    const [, ...changes] = await this.send(commands, late, late);
-    return recorded.flatMap(({ backend }, i) => {
-      const [from, to] = changes[i] as [BreakerStatus, BreakerStatus];
-      return from === to ? [] : [{ backend: backend.name, from, to }];
-    });
+    const outcomes = recordedOf(settlement.outcomes);
+    const { entry: _, ...books } = settlement;
+    const late = settleCommand({ ...books, outcomes: outcomes.filter(({ probe }) => probe) }, { onlyIfHeld: true });
+    const [reply] = await this.send([settleCommand({ ...settlement, outcomes })], [late], [late]);
+    return transitionsOf(reply, outcomes);
   }
 
   /**
@@ -141,55 +116,18 @@ export class ValkeyStore implements RequestStore {
   }
 }
 
-type AdmitReply = [string, string, string, string, string, string, string, string];
-
-/** Settles a request; `onlyIfHeld` where it may be settled already, or was never admitted. */
-function settleCommand(
-  { admitted, tokenDifference, entry }: Omit<Settlement, 'outcomes'>,
-  { onlyIfHeld } = { onlyIfHeld: false },
-): Command {
-  const { cache, idempotency } = admitted;
-  const stores = entry && cache?.retainMs !== undefined;
-  const [, ...tokenLimits] = chargesOf(admitted.plan, 0);
-  return {
-    script: SCRIPTS.settle,
-    keys: [...tenantKeys(admitted.tenant), ...(stores ? [cache.key] : []), ...(idempotency ? [idempotency.key] : [])],
-    args: [
-      admitted.id,
-      String(admitted.leaseMs),
-      stores ? String(cache.retainMs) : '',
-      // The answer travels only where it is kept.
-      ...(entry && (stores || idempotency) ? [entry.contentType, entry.servedBy, entry.body] : ['', '', '']),
-      onlyIfHeld ? '1' : '0',
-      idempotency ? String(entry ? KEPT_MS : 0) : '',
-      ...(tokenDifference === 0
-        ? []
-        : tokenLimits.flatMap(({ limit, emissionMs }) => [limit, String(tokenDifference * emissionMs)])),
-    ],
-  };
+/** Makes good for an admission whose reply never came: whatever it took is given back. */
+function notRun(admitted: AdmitRequest): readonly Command[] {
+  const nothing = { inputTokens: 0, outputTokens: 0 };
+  const settle = settleCommand({ admitted, used: nothing, outcomes: [] }, { onlyIfHeld: true });
+  return admitted.cache?.waits ? [settle, leaveCommand(admitted)] : [settle];
 }
 
-function recordCommand({ backend, id, outcome }: CallOutcome): Command {
-  const rules = backend.breaker;
-  const args = [
-    id,
-    LETTER[outcome],
-    ...[rules.window.size, rules.minimumCalls, rules.failureRate, rules.slowRate, rules.openMs].map(String),
-    String(rules.halfOpenProbes),
-    String(Math.max(BREAKER_LIFE_MS, rules.openMs * 2)),
-  ];
-  return { script: SCRIPTS.record, keys: [breakerKey(backend.name)], args };
-}
-
-function viewOf([status, until]: (string | null)[]): BreakerView {
-  return { status: (status as BreakerStatus | null | undefined) ?? 'closed', openUntil: Number(until ?? 0) };
-}
-
-/** A tenant's keys share one slot of a cluster, so that one script may touch them all. */
-function tenantKeys(tenant: string): [string, string] {
-  return [`{${tenant}}:limits`, `{${tenant}}:parallel`];
-}
-
-function breakerKey(backend: string): string {
-  return `breaker:{${backend}}`;
+/** Frees the slot of a request that waits. */
+function leaveCommand(admitted: AdmitRequest): Command {
+  const { idempotency: _, cache: __, ...waiting } = admitted;
+  return settleCommand(
+    { admitted: { ...waiting, chain: [] }, used: admitted, outcomes: [] },
+    { onlyIfHeld: true, slot: waitingSlot(admitted.id) },
+  );
 }

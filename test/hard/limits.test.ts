@@ -71,7 +71,8 @@ describeOnRealStore('eight processes that race the limits of one tenant', () => 
     for (const [limit, times] of ledgers.flatMap((ledger) => Object.entries(ledger.refusals)))
       refusals[limit] = (refusals[limit] ?? 0) + times;
     const arrivals = await client.hgetall(`{${tenant}}:limits`);
-    const books = chargesOf(plan, 0).map(({ limit, emissionMs }) => {
+    const nothing = { plan, model: { name: 'llama' }, inputTokens: 0, outputTokens: 0 };
+    const books = chargesOf(nothing, 0).limits.map(({ limit, emissionMs }) => {
       return [limit, Math.round((Number(arrivals[limit]) - runs[0]!.at) / emissionMs)] as const;
     });
     const slotsLeft = await client.zcard(`{${tenant}}:parallel`);

@@ -31,8 +31,8 @@ export class RunningGateway {
   constructor(storeUrl: string, policy: ResolvedPolicy, backends: Readonly<Record<string, { url: string }>>) {
     this.connection = new StoreConnection({
       url: storeUrl,
-      timeoutMs: 1000,
-      connectTimeoutMs: 1000,
+      timeoutMs: 5000,
+      connectTimeoutMs: 5000,
       onError: () => undefined,
     });
     this.gateway = new Gateway({
@@ -40,8 +40,8 @@ export class RunningGateway {
       store: new ValkeyStore((commands) => {
         this.trips.push(commands);
         return this.connection.trip(commands);
-      }),
-      localStore: new LocalStore(Date.now),
+      }, Math.random),
+      localStore: new LocalStore(Date.now, Math.random),
       callBackend: httpBackends(backends),
       record: (record) => this.records.push(record),
       now: Date.now,
@@ -61,6 +61,7 @@ export class RunningGateway {
       tenant?: string;
       plan?: string;
       onBody?: (text: string, hangUp: () => void) => void;
+      hangUpAfterMs?: number;
     } = {},
   ): Promise<Received> {
     this.trips = [];
@@ -83,6 +84,7 @@ export class RunningGateway {
       isBase64Encoded: false,
       requestContext: { requestId: 'request-1', authorizer: { tenant, plan } },
     };
+    if (options.hangUpAfterMs !== undefined) setTimeout(() => stream.destroy(), options.hangUpAfterMs);
     await this.gateway.serve(request, client);
     return { status, headers, text, record: this.records.at(-1)!, trips: this.trips };
   }

@@ -4,6 +4,7 @@ import type { ResolvedPlan } from '../../../lib/policy/defaults';
 import type { AdmitRequest } from '../../../lambda/gateway/request-store';
 import { StoreConnection } from '../../../lambda/store/connection';
 import { ValkeyStore } from '../../../lambda/store/valkey-store';
+import { policy } from '../../lambda/policy';
 import { serveParent } from './serve-parent';
 
 /** A race that this process takes part in. */
@@ -47,7 +48,8 @@ const connection = new StoreConnection({
   connectTimeoutMs: PATIENCE_MS,
   onError: () => undefined,
 });
-const store = new ValkeyStore((commands) => connection.trip(commands));
+const store = new ValkeyStore((commands) => connection.trip(commands), Math.random);
+const [model] = policy().models;
 
 serveParent<Race, Ledger>(async (race) => {
   const runs: Run[] = [];
@@ -70,14 +72,17 @@ serveParent<Race, Ledger>(async (race) => {
 /** Runs one request, or says which limit refused it. */
 async function once({ tenant, plan, longestHoldMs, mostUsed }: Race): Promise<Run | string> {
   const reserved = 1 + Math.floor(Math.random() * MOST_TOKENS);
-  const asked: AdmitRequest = { id: randomUUID(), tenant, plan, tokens: reserved, leaseMs: 60_000, backends: [] };
+  const asked: AdmitRequest = {
+    ...{ id: randomUUID(), tenant, plan, model: model!, leaseMs: 60_000, chain: [] },
+    ...{ inputTokens: reserved, outputTokens: 0 },
+  };
   const { verdict, now, refusedBy } = await store.admit(asked);
-  if (verdict !== 'admitted') return refusedBy ?? verdict;
+  if (verdict !== 'admitted') return refusedBy?.limit ?? verdict;
   const from = monotonicMs();
   await pause(Math.random() * longestHoldMs);
   const to = monotonicMs();
   const used = Math.floor(Math.random() * mostUsed * reserved);
-  await store.settle({ admitted: asked, tokenDifference: used - reserved, outcomes: [] });
+  await store.settle({ admitted: asked, used: { inputTokens: used, outputTokens: 0 }, outcomes: [] });
   return { at: now, reserved, used, held: [from, to] };
 }
 

@@ -248,7 +248,10 @@ describeEachStore('the gateway', (url) => {
     const probe = await send(CHAT);
     expect(probe).toMatchObject({ headers: { 'x-served-by': `first-${runs}` } });
     expect(probe.trips).toHaveLength(3);
-    expect(probe.record.transitions).toEqual([{ backend: `first-${runs}`, from: 'half_open', to: 'closed' }]);
+    expect(probe.record.transitions).toEqual([
+      { backend: `first-${runs}`, from: 'open', to: 'half_open' },
+      { backend: `first-${runs}`, from: 'half_open', to: 'closed' },
+    ]);
   });
 
   it('does not open the breaker for what the client did wrong', async () => {

@@ -24,7 +24,7 @@ describe('a limit', () => {
   it('charges nothing for a refused request, not even at limits that had room', () => {
     const charges = [charge(1, 600, 'requests'), charge(61)];
     const verdict = admit(charges, [NOW + 5, NOW + 7], NOW);
-    expect(verdict).toMatchObject({ admitted: false, refusedBy: 'tokens', arrivals: [NOW + 5, NOW + 7] });
+    expect(verdict).toMatchObject({ admitted: false, refusedBy: { limit: 'tokens' }, arrivals: [NOW + 5, NOW + 7] });
   });
 
   it('keeps the promise of its retry-after', () => {

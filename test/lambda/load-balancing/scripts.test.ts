@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { resolvePlan } from '../../../lib/policy/defaults';
+import type { AdmitRequest } from '../../../lambda/gateway/request-store';
+import type { ChainLink } from '../../../lambda/load-balancing/chain';
+import { hasRoom, preferenceOf } from '../../../lambda/load-balancing/load';
+import { chargesOf } from '../../../lambda/rate-limiting/charges';
+import { admissionOf, admitCommand } from '../../../lambda/store/admission-script';
+import { settleCommand } from '../../../lambda/store/settlement-script';
+import { describeEachStore } from '../../store-servers';
+import { backend, policy } from '../policy';
+import { ClockedScripts } from '../store-commands';
+
+const NOW = 1_760_000_000_000;
+const LEASE_MS = 10_000;
+const CAPACITY = 1000;
+const WEIGHTS = [1, 2, 4];
+const SHARES = [3, 1, 0];
+
+/** A request in progress, as the reference keeps it. */
+interface Running {
+  readonly asked: AdmitRequest;
+  readonly tenant: number;
+  readonly at: string;
+  readonly endsAt: number;
+}
+
+const plans = WEIGHTS.map((weight) =>
+  resolvePlan({ name: 'p', requestsPerMinute: 1e6, tokensPerMinute: 1e9, parallelRequests: 1000, weight }),
+);
+
+describeEachStore('the loads in the store', (url) => {
+  let scripts: ClockedScripts;
+  let chains = 0;
+  beforeAll(() => {
+    scripts = new ClockedScripts(url());
+  });
+  afterAll(() => {
+    scripts.close();
+  });
+
+  const newChain = (shares = SHARES, capacityTokens: number | undefined = CAPACITY): ChainLink[] => {
+    chains += 1;
+    return shares.map((share, i) => ({
+      backend: backend({ name: `b${chains}-${i}`, ...(capacityTokens && { capacityTokens }) }),
+      share,
+      counted: true,
+    }));
+  };
+  const request = (id: string, tenant: number, tokens: number, chain: ChainLink[]): AdmitRequest => ({
+    ...{ id, tenant: `c${chains}-t${tenant}`, plan: plans[tenant % 3]!, model: policy().models[0]! },
+    ...{ inputTokens: tokens, outputTokens: 0, leaseMs: LEASE_MS, chain },
+  });
+  const ask = async (asked: AdmitRequest, now: number, random: () => number = Math.random) => {
+    const charges = chargesOf(asked, now);
+    return admissionOf(await scripts.runCommand(admitCommand(asked, charges, random), now), asked, charges);
+  };
+  const finish = (asked: AdmitRequest, loadedAt: string | undefined, now: number) =>
+    scripts.runCommand(
+      settleCommand({ admitted: asked, used: asked, outcomes: [], ...(loadedAt && { loadedAt }) }),
+      now,
+    );
+
+  it('agree with the reference, step by step: which backend, and who may use one that is short', async () => {
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('ask' as const), tenant: fc.nat(2), tokens: fc.integer({ min: 1, max: 600 }) }),
+      fc.record({ kind: fc.constant('ask' as const), tenant: fc.nat(2), tokens: fc.integer({ min: 1, max: 600 }) }),
+      fc.record({ kind: fc.constant('finish' as const), which: fc.nat(20) }),
+    );
+    const noise = fc.infiniteStream(fc.integer({ min: 1, max: 999 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), noise, async (steps, dice) => {
+        const chain = newChain();
+        const running: Running[] = [];
+        for (const [i, action] of steps.entries()) {
+          if (action.kind === 'finish') {
+            const [done] = running.splice(action.which % Math.max(1, running.length), 1);
+            if (done) await finish(done.asked, done.at, NOW);
+            continue;
+          }
+          const { tenant, tokens } = action;
+          const randoms = chain.map(() => (dice.next().value as number) / 1000);
+          const loads = chain.map(({ backend: { name } }) => {
+            const here = running.filter(({ at }) => at === name);
+            const sum = (list: Running[]) => list.reduce((all, { asked }) => all + asked.inputTokens, 0);
+            const active = new Set(here.map((one) => one.tenant));
+            return {
+              total: sum(here),
+              weights: [...active].reduce((all, one) => all + WEIGHTS[one]!, 0),
+              own: sum(here.filter((one) => one.tenant === tenant)),
+            };
+          });
+          const order = preferenceOf(
+            chain.map(({ share }, j) => ({ share, total: loads[j]!.total, random: 1 - randoms[j]! })),
+          );
+          const weight = WEIGHTS[tenant]!;
+          const chosen = order.find((j) => hasRoom(loads[j]!, { tokens, weight }, CAPACITY));
+          const asked = request(`r${i}`, tenant, tokens, chain);
+          const numbers = [...randoms];
+          const admission = await ask(asked, NOW, () => numbers.shift()!);
+          if (chosen === undefined) {
+            expect(admission).toMatchObject({ verdict: 'limited', refusedBy: { limit: 'capacity' } });
+            continue;
+          }
+          const at = chain[chosen]!.backend.name;
+          expect(admission).toMatchObject({ verdict: 'admitted', loadedAt: at });
+          expect(admission.backends.map(({ backend: { name } }) => name)).toEqual(
+            order.map((j) => chain[j]!.backend.name),
+          );
+          running.push({ asked, tenant, at, endsAt: NOW + LEASE_MS });
+        }
+        for (const { asked, at } of running) await finish(asked, at, NOW);
+        for (const {
+          backend: { name },
+        } of chain) {
+          expect(await scripts.fields(`load:{${name}}`, ['total', 'weights'])).toEqual(['', '']);
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it('give a tenant its share at once, even while another has taken everything, and hold that one back', async () => {
+    const [link] = newChain([0]);
+    const chain = [link!];
+    for (let i = 0; i < 10; i++) expect((await ask(request(`a${i}`, 0, 100, chain), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('a10', 0, 100, chain), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    // A plan of weight 4 beside one of weight 1: four fifths.
+    for (let i = 0; i < 8; i++) expect((await ask(request(`b${i}`, 2, 100, chain), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('b8', 2, 100, chain), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    for (let i = 0; i < 8; i++) {
+      await finish(request(`a${i}`, 0, 100, chain), link!.backend.name, NOW);
+      expect((await ask(request(`a1${i}`, 0, 100, chain), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    }
+    await finish(request('a8', 0, 100, chain), link!.backend.name, NOW);
+    expect((await ask(request('a20', 0, 100, chain), NOW)).verdict).toBe('admitted');
+  });
+
+  it('send idle backends requests by their shares, and busy ones by what they have in progress', async () => {
+    const chain = newChain([9, 1], undefined);
+    const first: string[] = [];
+    for (let i = 0; i < 200; i++) {
+      const asked = request(`i${i}`, 0, 10, chain);
+      const { loadedAt } = await ask(asked, NOW);
+      first.push(loadedAt!);
+      await finish(asked, loadedAt, NOW);
+    }
+    const share = first.filter((name) => name === chain[0]!.backend.name).length / first.length;
+    expect(share).toBeGreaterThan(0.75);
+    expect(share).toBeLessThan(0.99);
+    const equal = newChain([1, 1], undefined);
+    const large = await ask(request('large', 0, 5000, equal), NOW);
+    for (let i = 0; i < 20; i++) {
+      expect((await ask(request(`s${i}`, 0, 100, equal), NOW)).loadedAt).not.toBe(large.loadedAt);
+    }
+  });
+
+  it('forget what crashed functions had in progress', async () => {
+    const chain = newChain([0]);
+    await ask(request('crashed', 0, 900, chain), NOW);
+    const later = NOW + 60_001;
+    await ask(request('next', 1, 50, chain), later);
+    expect(await scripts.fields(`load:{${chain[0]!.backend.name}}`, ['total', 'weights'])).toEqual(['50', '2']);
+  });
+});
