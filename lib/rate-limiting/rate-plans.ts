@@ -98,6 +98,9 @@ export class RatePlans extends Construct {
    * @param tenant name of the tenant
    */
   public usageKey(tenant: string): apigateway.IApiKey {
+    if (Object.keys(this.usageKeys).length === 0) {
+      throw new Error(`usageKey("${tenant}"): the policy trusts no issuers, and so has no usage keys; give it issuers`);
+    }
     return found(this.usageKeys, 'tenant', tenant);
   }
 
