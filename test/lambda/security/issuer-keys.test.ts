@@ -21,7 +21,7 @@ const fetchJson = (url: string) => {
   calls.push(url);
   const found = documents[url];
   return found instanceof Error || found === undefined
-    ? Promise.reject((found as Error | undefined) ?? new Error('no such address'))
+    ? Promise.reject((found) ?? new Error('no such address'))
     : Promise.resolve(found);
 };
 
