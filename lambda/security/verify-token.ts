@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { decodeJwt, jwtVerify } from 'jose';
 import type { ResolvedIssuer, ResolvedPolicy } from '../../lib/policy/defaults';
+import type { Tenant } from '../../lib/policy/policy';
 import type { KeyOwner } from './authorize';
 import { IssuerKeys, type IssuerKeysPorts, IssuerUnavailable } from './issuer-keys';
 
@@ -58,7 +59,7 @@ export function tokenVerifier(rules: TokenRules, ports: TokenPorts): VerifyToken
       { ...issuer, keys: new IssuerKeys(issuer, ports) },
     ]),
   );
-  const plans = new Map(rules.tenants.map(({ name, plan }) => [name, plan]));
+  const tenants = new Map<unknown, Tenant>(rules.tenants.map((tenant) => [tenant.name, tenant]));
 
   const ownerOf = async (token: string): Promise<TokenOwner> => {
     const issuer = issuers.get(decodeJwt(token).iss ?? '');
@@ -71,15 +72,12 @@ export function tokenVerifier(rules: TokenRules, ports: TokenPorts): VerifyToken
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
       currentDate: new Date(ports.now()),
     });
-    const tenant = payload[issuer.tenantClaim];
-    const plan = typeof tenant === 'string' ? plans.get(tenant) : undefined;
-    if (typeof tenant !== 'string' || plan === undefined) {
-      throw new Error(`"${issuer.tenantClaim}" names no tenant of the policy`);
-    }
+    const tenant = tenants.get(payload[issuer.tenantClaim]);
+    if (!tenant) throw new Error(`"${issuer.tenantClaim}" names no tenant of the policy`);
     return {
-      tenant,
-      plan,
-      usageKey: `${rules.usageKeyPrefix}${tenant}`,
+      tenant: tenant.name,
+      plan: tenant.plan,
+      usageKey: `${rules.usageKeyPrefix}${tenant.name}`,
       expiresAt: (payload.exp! + CLOCK_TOLERANCE_SECONDS) * 1000,
       ...(typeof payload.sub === 'string' && { principal: principalOf(issuer.issuer, payload.sub) }),
     };

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { FlattenedJWSInput } from 'jose';
 import { IssuerKeys, IssuerUnavailable } from '../../../lambda/security/issuer-keys';
@@ -17,12 +18,14 @@ let documents: Record<string, unknown>;
 let calls: string[];
 let now: number;
 
-const fetchJson = (url: string) => {
+const fetchJson = async (url: string) => {
   calls.push(url);
+  // As over a network: whoever asks meanwhile has to wait.
+  await nextTurn();
   const found = documents[url];
-  return found instanceof Error || found === undefined
-    ? Promise.reject((found) ?? new Error('no such address'))
-    : Promise.resolve(found);
+  if (found === undefined) throw new Error('no such address');
+  if (found instanceof Error) throw found;
+  return found;
 };
 
 function keysOf(change: object = { jwksUrl: KEYS_URL }): IssuerKeys {
