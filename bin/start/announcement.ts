@@ -30,6 +30,10 @@ export function announcement({ url, localPolicy, storeDescription, backends }: A
       policy.models.map(({ name, kind, backends: chain }) => [name, kind ?? ModelKind.CHAT, chain.join(' → ')]),
     ),
     ...table('tenants', keyRows),
+    ...table(
+      'issuers',
+      (policy.issuers ?? []).map(({ issuer, audience }) => [issuer, audience]),
+    ),
     ...table('store', [[storeDescription]]),
     ...table(
       'backends',

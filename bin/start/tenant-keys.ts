@@ -6,7 +6,7 @@ import { referenceIn, resourcesOf, type Template } from './template';
 export interface TenantKeys {
   /** The rows of the authorizer's table. */
   readonly rows: readonly KeyRow[];
-  /** The logical id of the API key that stands for each key's value. */
+  /** The logical id of the API key that stands for each key's value; those whose value the template gives are among them. */
   readonly keyIds: ReadonlyMap<string, string>;
 }
 
@@ -29,6 +29,13 @@ export function registerTenantKeys(template: Template, keys: ReadonlyMap<string,
   );
   return {
     rows: registered.map(({ row }) => row),
-    keyIds: new Map(registered.map(({ key, keyId }) => [key, keyId])),
+    keyIds: new Map([...usageKeys(template), ...registered.map(({ key, keyId }) => [key, keyId] as const)]),
   };
+}
+
+/** Keys that open nothing, by which the requests of tokens are counted. */
+function usageKeys(template: Template): [value: string, keyId: string][] {
+  return resourcesOf(template, 'AWS::ApiGateway::ApiKey').flatMap(([id, { Value }]) =>
+    typeof Value === 'string' ? [[Value, id]] : [],
+  );
 }

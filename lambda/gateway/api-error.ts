@@ -45,6 +45,12 @@ export class ApiError extends Error {
     return new ApiError({ status: 401, type: 'invalid_request_error', message, code: 'invalid_api_key' });
   }
 
+  /** 401: the caller's token has expired since the authorizer checked it. */
+  public static tokenExpired(): ApiError {
+    const message = 'This token has expired. Send a new one.';
+    return new ApiError({ status: 401, type: 'invalid_request_error', message, code: 'token_expired' });
+  }
+
   /** 403: the caller is known, and may not. */
   public static forbidden(message: string): ApiError {
     return new ApiError({ status: 403, type: 'invalid_request_error', message, code: 'forbidden' });

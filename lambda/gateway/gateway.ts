@@ -19,6 +19,7 @@ import { type Endpoint, targetOf } from './target';
 interface Caller {
   readonly tenant: string;
   readonly plan: ResolvedPlan;
+  readonly principal?: string;
 }
 
 /** The inference gateway: takes a request through all steps, and always answers. */
@@ -70,6 +71,7 @@ export class Gateway {
     const caller = this.callerOf(event);
     record.tenant = caller.tenant;
     record.plan = caller.plan.name;
+    record.principal = caller.principal;
     if (target.kind === 'compute') {
       record.endpoint = target.endpoint;
       await this.compute(event, target.endpoint, caller, { client, record, headers });
@@ -116,11 +118,13 @@ export class Gateway {
 
   /** The authorizer has let the caller in; a plan that the policy does not know yet or any more lets nobody compute. */
   private callerOf(event: HttpEvent): Caller {
-    const { tenant, plan: name } = event.requestContext.authorizer ?? {};
+    const { tenant, plan: name, expiresAt, principal } = event.requestContext.authorizer ?? {};
     if (!tenant || !name) throw ApiError.unauthenticated();
+    // API Gateway remembers the authorizer's answer for minutes, and knows no end of a token.
+    if (expiresAt !== undefined && !(Number(expiresAt) > this.ports.now())) throw ApiError.tokenExpired();
     const plan = this.ports.policy.plans.find((candidate) => candidate.name === name);
     if (!plan) throw ApiError.forbidden(`The plan ${name} of this key is not served here.`);
-    return { tenant, plan };
+    return { tenant, plan, principal };
   }
 
   /** The models that exist for a caller: those of its plan. Any other is as unknown to it as a misspelt one. */

@@ -11,7 +11,14 @@ export interface HttpEvent {
   readonly requestContext: {
     readonly requestId?: string;
     /** What the authorizer found out about the caller. */
-    readonly authorizer?: { readonly tenant?: string; readonly plan?: string } | null;
+    readonly authorizer?: {
+      readonly tenant?: string;
+      readonly plan?: string;
+      /** When the caller's token expires, in milliseconds since 1970; none for a key. */
+      readonly expiresAt?: string;
+      /** Stands for who holds the token, in logs. */
+      readonly principal?: string;
+    } | null;
   };
 }
 

@@ -1,7 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { resolvePolicy } from '../../lib/policy/defaults';
+import type { InferencePolicy, TokenIssuer } from '../../lib/policy/policy';
+import { lineWriter } from '../observability/line-writer';
 import { authorize, type AuthorizerAnswer, type TokenAuthorizerEvent } from '../security/authorize';
-import { tenantKeyTable } from '../store/tenant-key-table';
 import { requiredVariable } from '../security/environment';
+import { fetchJson } from '../security/fetch-json';
+import { tokenVerifier, type VerifyToken } from '../security/verify-token';
+import { tenantKeyTable } from '../store/tenant-key-table';
 
 /** A client waits for this look-up, so it fails early: a retry on a new connection answers sooner than a slow one. */
 const client = new DynamoDBClient({
@@ -10,7 +16,29 @@ const client = new DynamoDBClient({
 });
 const findKeyOwner = tenantKeyTable(client, requiredVariable(process.env, 'TABLE_NAME'));
 
+const { USAGE_KEY_PREFIX: usageKeyPrefix } = process.env;
+const verifyToken = usageKeyPrefix ? trustedIssuers(usageKeyPrefix) : undefined;
+
 /** Entry point of the API's authorizer. */
 export function handler(event: TokenAuthorizerEvent): Promise<AuthorizerAnswer> {
-  return authorize(event, findKeyOwner);
+  return authorize(event, findKeyOwner, verifyToken);
+}
+
+/** The issuers are those of the policy, and those of the environment whose addresses only the deployment knew. */
+function trustedIssuers(prefix: string): VerifyToken {
+  const { POLICY_FILE: policyFile = '/opt/policy.json', TOKEN_ISSUERS: ownIssuers = '[]' } = process.env;
+  const policy = JSON.parse(readFileSync(policyFile, 'utf8')) as InferencePolicy;
+  const deployed = JSON.parse(ownIssuers) as TokenIssuer[];
+  const { issuers, tenants } = resolvePolicy({ ...policy, issuers: [...(policy.issuers ?? []), ...deployed] });
+  const writeLine = lineWriter(process.stdout);
+  return tokenVerifier(
+    { issuers, tenants, usageKeyPrefix: prefix },
+    {
+      fetchJson: fetchJson(fetch),
+      now: Date.now,
+      onRefused: (reason) => {
+        writeLine(JSON.stringify({ level: 'warn', message: 'token refused', reason }));
+      },
+    },
+  );
 }

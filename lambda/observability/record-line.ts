@@ -63,6 +63,7 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     'error.type': fault ? 'internal_error' : record.errorCode,
     tenant: record.tenant,
     plan: record.plan,
+    'enduser.pseudo.id': record.principal,
     stream: record.stream,
     backend: record.backend,
     cache: record.cache,

@@ -9,6 +9,8 @@ export interface RequestRecord {
   status: number;
   tenant?: string;
   plan?: string;
+  /** Stands for who called by a token; a hash. */
+  principal?: string;
   endpoint?: string;
   model?: string;
   stream?: boolean;

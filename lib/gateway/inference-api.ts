@@ -1,13 +1,16 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { isDeployTimeIssuer } from '../handlers/deploy-time-values';
 import { HandlerFunction } from '../handlers/handler-function';
+import type { TokenIssuer } from '../policy/policy';
 import { acknowledge } from '../security/acknowledge';
 import { ApiFirewall } from '../security/api-firewall';
 import { TenantDirectory } from '../security/tenant-directory';
+import { usageKeyPrefix } from '../security/usage-key';
 import { addErrorResponses } from './error-responses';
 import { InferenceFunction, type InferenceFunctionProps } from './inference-function';
 import { CHAT_COMPLETION, COMPLETION, EMBEDDING } from './request-models';
@@ -22,7 +25,8 @@ export interface InferenceApiProps extends InferenceFunctionProps {
   readonly tenants?: TenantDirectory;
 
   /**
-   * How long API Gateway remembers that a key is good, at most 1 hour. A revoked key works that much longer.
+   * How long API Gateway remembers that a key or token is good, at most 1 hour. A revoked one works that much longer; a
+   * token never beyond its expiry.
    *
    * @default Duration.minutes(5)
    */
@@ -45,8 +49,9 @@ export interface InferenceApiProps extends InferenceFunctionProps {
 }
 
 /**
- * The one entry: a regional REST API that speaks the OpenAI protocol. It authenticates by Bearer key, holds each tenant to
- * its usage plan, validates, and streams what the inference function answers.
+ * The one entry: a regional REST API that speaks the OpenAI protocol. It authenticates by Bearer key, and by the tokens
+ * (JWT) of the policy's issuers, holds each tenant to its usage plan, validates, and streams what the inference function
+ * answers.
  *
  * Usage plans come from `RatePlans`; a request whose tenant has none is refused.
  */
@@ -60,7 +65,7 @@ export class InferenceApi extends Construct {
   /** The function that serves the requests. */
   public readonly inference: InferenceFunction;
 
-  /** The function that checks keys. */
+  /** The function that checks keys and tokens. */
   public readonly authorizer: HandlerFunction;
 
   /** The firewall before the API. */
@@ -82,25 +87,13 @@ export class InferenceApi extends Construct {
 
     this.inference = new InferenceFunction(this, 'Inference', props);
     this.tenants = props.tenants ?? new TenantDirectory(this, 'Tenants', { encryptionKey });
-    this.authorizer = new HandlerFunction(this, 'Authorizer', {
-      handler: 'authorizer',
-      description: 'Finds the tenant of an API key',
-      vpc: props.vpc,
-      environment: { TABLE_NAME: this.tenants.table.tableName },
-      encryptionKey,
-      logRetention,
-      removalPolicy,
-    });
-    this.tenants.table.grant(this.authorizer, 'dynamodb:GetItem');
-    this.tenants.table.encryptionKey?.grantDecrypt(this.authorizer);
-    this.authorizer.connections.allowToAnyIpv4(ec2.Port.tcp(443), 'DynamoDB, by the gateway endpoint of the network');
-
     this.accessLog = new logs.LogGroup(this, 'AccessLog', {
       encryptionKey,
       retention: logRetention ?? logs.RetentionDays.THREE_MONTHS,
       removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
     });
     this.restApi = this.addApi(props.cloudWatchRole ?? true);
+    this.authorizer = this.addAuthorizer(props);
     addErrorResponses(this.restApi);
     this.addRoutes(keyCacheTtl);
     this.baseUrl = this.restApi.urlForPath('/v1');
@@ -127,6 +120,39 @@ export class InferenceApi extends Construct {
   /** Number of requests. */
   public metricCount(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.restApi.metricCount(props);
+  }
+
+  private addAuthorizer(props: InferenceApiProps): HandlerFunction {
+    const issuers = props.policy.issuers ?? [];
+    const authorizer = new HandlerFunction(this, 'Authorizer', {
+      handler: 'authorizer',
+      description: 'Finds the tenant of an API key',
+      vpc: props.vpc,
+      environment: {
+        TABLE_NAME: this.tenants.table.tableName,
+        ...(issuers.length > 0 && this.tokenEnvironment(issuers)),
+      },
+      layers: issuers.length > 0 ? [this.inference.policyLayer.layer] : undefined,
+      encryptionKey: props.encryptionKey,
+      logRetention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    this.tenants.table.grant(authorizer, 'dynamodb:GetItem');
+    this.tenants.table.encryptionKey?.grantDecrypt(authorizer);
+    authorizer.connections.allowToAnyIpv4(ec2.Port.tcp(443), 'DynamoDB, by the gateway endpoint of the network');
+    for (const port of portsOf(issuers)) {
+      authorizer.connections.allowToAnyIpv4(ec2.Port.tcp(port), 'Token issuers');
+    }
+    return authorizer;
+  }
+
+  /** What verifies tokens needs beside the policy: how usage keys are called, and what the policy's file cannot hold. */
+  private tokenEnvironment(issuers: readonly TokenIssuer[]): Record<string, string> {
+    const deployed = issuers.filter(isDeployTimeIssuer);
+    return {
+      USAGE_KEY_PREFIX: usageKeyPrefix(this.restApi),
+      ...(deployed.length > 0 && { TOKEN_ISSUERS: Stack.of(this).toJsonString(deployed) }),
+    };
   }
 
   private addApi(cloudWatchRole: boolean): apigateway.RestApi {
@@ -219,6 +245,13 @@ export class InferenceApi extends Construct {
       'A health check for load balancers and monitors, which hold no key; a fixed text, without a backend.';
     acknowledge(method, { 'AwsSolutions-APIG4': reason, 'AwsSolutions-COG4': reason });
   }
+}
+
+/** The ports of issuers and their keys, but for HTTPS's own, which is open anyway. */
+function portsOf(issuers: readonly TokenIssuer[]): Set<number> {
+  const addresses = issuers.flatMap(({ issuer, jwksUrl }) => [issuer, jwksUrl ?? issuer]);
+  const ports = addresses.map((address) => (Token.isUnresolved(address) ? '' : new URL(address).port));
+  return new Set(ports.filter((port) => port !== '').map(Number));
 }
 
 const ACCESS_LOG_FORMAT = apigateway.AccessLogFormat.custom(

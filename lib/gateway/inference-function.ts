@@ -101,6 +101,9 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
   /** The function and its parts. */
   public readonly handler: HandlerFunction;
 
+  /** What brings the policy to the function. */
+  public readonly policyLayer: PolicyLayer;
+
   public readonly grantPrincipal: iam.IPrincipal;
   public readonly connections: ec2.Connections;
 
@@ -111,7 +114,7 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     super(scope, id);
     const endpoints = props.endpoints ?? {};
     const storeTimeout = (props.storeTimeout ?? Duration.millis(50)).toMilliseconds();
-    const layer = new PolicyLayer(this, 'Policy', { policy: props.policy });
+    this.policyLayer = new PolicyLayer(this, 'Policy', { policy: props.policy });
     validateProps(props.policy, endpoints, storeTimeout);
 
     this.namespace = props.metricsNamespace ?? 'InferencePlatform';
@@ -137,7 +140,7 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
       description: 'Serves inference requests',
       vpc: props.vpc,
       environment,
-      layers: [layer.layer],
+      layers: [this.policyLayer.layer],
       memorySize: props.memorySize ?? 512,
       timeout: Duration.seconds(Math.min(900, Math.ceil(Math.max(...totals) / 1000) + SETTLE_SECONDS)),
       reservedConcurrency: props.reservedConcurrency,

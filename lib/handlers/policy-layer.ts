@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import * as path from 'node:path';
-import { RemovalPolicy, Stage, Token } from 'aws-cdk-lib';
+import { RemovalPolicy, Stage } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
+import { withoutDeployTimeValues } from './deploy-time-values';
 
 /** Properties of a policy layer. */
 export interface PolicyLayerProps {
@@ -18,7 +19,8 @@ export interface PolicyLayerProps {
  * function's environment holds, and a change of it is one reviewable change of one resource. The layer's metadata in
  * the template shows the policy in full.
  *
- * Addresses that are known only at deployment (CDK tokens) are left out; functions get them by their environment.
+ * What is known only at deployment (CDK tokens) is left out: addresses of backends, and issuers of which anything is;
+ * functions get it by their environment.
  */
 export class PolicyLayer extends Construct {
   /** The layer. */
@@ -27,7 +29,7 @@ export class PolicyLayer extends Construct {
   constructor(scope: Construct, id: string, props: PolicyLayerProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    const policy = withoutDeployTimeAddresses(props.policy);
+    const policy = withoutDeployTimeValues(props.policy);
     this.layer = new lambda.LayerVersion(this, 'Layer', {
       description: 'The inference policy that the functions obey',
       code: lambda.Code.fromAsset(this.writePolicy(JSON.stringify(policy))),
@@ -47,11 +49,4 @@ export class PolicyLayer extends Construct {
     writeFileSync(path.join(directory, 'policy.json'), text);
     return directory;
   }
-}
-
-function withoutDeployTimeAddresses(policy: InferencePolicy): InferencePolicy {
-  const backends = policy.backends.map(({ url, ...backend }) =>
-    url === undefined || Token.isUnresolved(url) ? backend : { ...backend, url },
-  );
-  return { ...policy, backends };
 }

@@ -5,9 +5,10 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
-import type { InferencePolicy, Plan } from '../policy/policy';
+import type { InferencePolicy, Plan, Tenant } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import type { TenantDirectory } from '../security/tenant-directory';
+import { usageKeyPrefix } from '../security/usage-key';
 
 /** Properties of rate plans. */
 export interface RatePlansProps {
@@ -48,10 +49,14 @@ export interface RatePlansProps {
  * The plans hold back floods before they cost a function; exact limits, tokens among them, are the gateway's. A key's
  * value is made by API Gateway, never in a template; at deployment a function reads it, and writes its hash, and nothing
  * else, where the authorizer looks.
+ *
+ * Where the policy trusts issuers, each tenant has a second key, its usage key, by which API Gateway counts requests that
+ * bring a token. Its value is in the template: it opens nothing.
  */
 export class RatePlans extends Construct {
   private readonly usagePlans: Record<string, apigateway.UsagePlan> = {};
   private readonly keys: Record<string, apigateway.ApiKey> = {};
+  private readonly usageKeys: Record<string, apigateway.ApiKey> = {};
 
   constructor(scope: Construct, id: string, props: RatePlansProps) {
     super(scope, id);
@@ -63,6 +68,7 @@ export class RatePlans extends Construct {
       const key = new apigateway.ApiKey(this, `Key-${tenant.name}`, { description: `Tenant ${tenant.name}` });
       this.usagePlans[tenant.plan]!.addApiKey(key);
       this.keys[tenant.name] = key;
+      if (props.policy.issuers) this.usageKeys[tenant.name] = this.addUsageKey(tenant, props.restApi);
     }
     this.registerKeys(props);
   }
@@ -86,6 +92,19 @@ export class RatePlans extends Construct {
   }
 
   /**
+   * The key by which API Gateway counts the requests of a tenant's tokens. There are such keys where the policy has
+   * issuers.
+   *
+   * @param tenant name of the tenant
+   */
+  public usageKey(tenant: string): apigateway.IApiKey {
+    if (Object.keys(this.usageKeys).length === 0) {
+      throw new Error(`usageKey("${tenant}"): the policy trusts no issuers, and so has no usage keys; give it issuers`);
+    }
+    return found(this.usageKeys, 'tenant', tenant);
+  }
+
+  /**
    * The command that prints a tenant's key, for those who may read it.
    *
    * @param tenant name of the tenant
@@ -104,6 +123,15 @@ export class RatePlans extends Construct {
       quota:
         plan.requestsPerDay === undefined ? undefined : { limit: plan.requestsPerDay, period: apigateway.Period.DAY },
     });
+  }
+
+  private addUsageKey(tenant: Tenant, restApi: apigateway.RestApi): apigateway.ApiKey {
+    const key = new apigateway.ApiKey(this, `UsageKey-${tenant.name}`, {
+      description: `Usage of tokens, tenant ${tenant.name}`,
+      value: usageKeyPrefix(restApi) + tenant.name,
+    });
+    this.usagePlans[tenant.plan]!.addApiKey(key);
+    return key;
   }
 
   private registerKeys(props: RatePlansProps): void {

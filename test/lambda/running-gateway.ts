@@ -60,6 +60,8 @@ export class RunningGateway {
       headers?: Record<string, string>;
       tenant?: string;
       plan?: string;
+      expiresAt?: string;
+      principal?: string;
       onBody?: (text: string, hangUp: () => void) => void;
       hangUpAfterMs?: number;
     } = {},
@@ -75,14 +77,14 @@ export class RunningGateway {
       [status, headers] = [code, sent];
       return stream;
     });
-    const { tenant = 'acme', plan = 'standard' } = options;
+    const { tenant = 'acme', plan = 'standard', expiresAt, principal } = options;
     const request: HttpEvent = {
       httpMethod: options.method ?? 'POST',
       path: options.path ?? '/v1/chat/completions',
       headers: options.headers ?? {},
       body: typeof body === 'string' ? body : JSON.stringify(body),
       isBase64Encoded: false,
-      requestContext: { requestId: 'request-1', authorizer: { tenant, plan } },
+      requestContext: { requestId: 'request-1', authorizer: { tenant, plan, expiresAt, principal } },
     };
     if (options.hangUpAfterMs !== undefined) setTimeout(() => stream.destroy(), options.hangUpAfterMs);
     await this.gateway.serve(request, client);

@@ -67,6 +67,28 @@ describeEachStore('the gateway', (url) => {
     expect(Number(next.headers['x-ratelimit-remaining-tokens'])).toBeGreaterThanOrEqual(60_000 - 12 - 3);
   });
 
+  it('serves the holder of a token until it expires, and logs who by a pseudonym', async () => {
+    const send = start();
+    const now = Date.now();
+    const served = await send(CHAT, { expiresAt: String(now + 60_000), principal: '0123456789abcdef' });
+    expect([served.status, served.record.principal]).toEqual([200, '0123456789abcdef']);
+    for (const expiresAt of [String(now - 1), 'soon', '']) {
+      const refused = await send(CHAT, { expiresAt });
+      expect([refused.status, JSON.parse(refused.text)]).toEqual([
+        401,
+        {
+          error: {
+            message: 'This token has expired. Send a new one.',
+            type: 'invalid_request_error',
+            param: null,
+            code: 'token_expired',
+          },
+        },
+      ]);
+      expect(refused.trips).toEqual([]);
+    }
+  });
+
   it('knows no model beyond those of the plan', async () => {
     const { plans } = policy({});
     const limited = { ...plans[0]!, models: ['other'] };

@@ -18,12 +18,20 @@ const line = (changes: Partial<RequestRecord>) =>
 
 describe('the line of a request', () => {
   it('holds every metric that its metrics block names, by service and model, never by tenant', () => {
-    const record = line({ tenant: 'acme', model: 'llama', endpoint: 'chat', inputTokens: 7, timeToFirstTokenMs: 3 });
+    const record = line({
+      tenant: 'acme',
+      principal: '0123',
+      model: 'llama',
+      endpoint: 'chat',
+      inputTokens: 7,
+      timeToFirstTokenMs: 3,
+    });
     const [metrics] = record._aws.CloudWatchMetrics;
     expect(metrics!.Dimensions).toEqual([['Service'], ['Service', 'Model']]);
     for (const { Name } of metrics!.Metrics) expect(record[Name]).toEqual(expect.any(Number));
     expect(record).toMatchObject({
       ...{ Requests: 1, Errors: 0, Latency: 12.3, InputTokens: 7, tenant: 'acme', level: 'info' },
+      'enduser.pseudo.id': '0123',
       ...{ 'gen_ai.operation.name': 'chat', 'gen_ai.request.model': 'llama', 'gen_ai.usage.input_tokens': 7 },
     });
   });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { Duration, type Stack, Token } from 'aws-cdk-lib';
+import { Duration, NestedStack, Stack, Token } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
-import { InferenceApi, type InferenceApiProps, RatePlans, ResponseCache } from '../../../lib';
+import * as cognito from 'aws-cdk-lib/aws-cognito';
+import { Construct } from 'constructs';
+import { InferenceApi, type InferenceApiProps, type InferencePolicy, RatePlans, ResponseCache } from '../../../lib';
+import { usageKeyPrefix } from '../../../lib/security/usage-key';
 import { POLICY, givenVpc, newStack, templateOf } from '../synthesise';
 
 const URLS = {
@@ -123,6 +126,106 @@ describe('an inference API', () => {
     expect(() => addApi(stack, { policy: { ...POLICY, backends, models } })).toThrow(
       /^backends whose address is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
     );
+  });
+});
+
+describe('an inference API that trusts issuers', () => {
+  const issuers = [{ issuer: 'https://login.example.com:8443', audience: 'inference' }];
+  const functionOf = (template: Template) => {
+    const [found] = Object.values(
+      template.findResources('AWS::Lambda::Function', {
+        Properties: { Description: 'Finds the tenant of an API key' },
+      }),
+    );
+    return found!.Properties as { Layers?: unknown[]; Environment: { Variables: Record<string, unknown> } };
+  };
+  const build = (policy: InferencePolicy, stack = newStack()) => {
+    const api = addApi(stack, { policy });
+    const plans = new RatePlans(stack, 'Plans', { policy, restApi: api.restApi, tenants: api.tenants });
+    return { plans, template: Template.fromStack(stack) };
+  };
+
+  it('brings the policy to the authorizer, and opens the issuer’s port', () => {
+    const { template } = build({ ...URLS, issuers });
+    const { Layers, Environment } = functionOf(template);
+    expect(Layers).toEqual([{ Ref: expect.stringMatching(/PolicyLayer/) }]);
+    template.resourceCountIs('AWS::Lambda::LayerVersion', 1);
+    expect(Environment.Variables).not.toHaveProperty('TOKEN_ISSUERS');
+    const [group] = Object.values(
+      template.findResources('AWS::EC2::SecurityGroup', {
+        Properties: { GroupDescription: 'Finds the tenant of an API key' },
+      }),
+    );
+    const { SecurityGroupEgress } = group!.Properties as { SecurityGroupEgress: { FromPort: number }[] };
+    expect(SecurityGroupEgress.map(({ FromPort }) => FromPort).sort()).toEqual([443, 8443]);
+  });
+
+  it('gives each tenant a usage key on its plan, of the value that the authorizer names', () => {
+    const { plans, template } = build({ ...URLS, issuers });
+    const prefix = functionOf(template).Environment.Variables.USAGE_KEY_PREFIX;
+    expect(prefix).toMatch(/^usage-[0-9a-f]{24}-$/);
+    template.hasResourceProperties('AWS::ApiGateway::ApiKey', { Value: `${String(prefix)}acme`, Enabled: true });
+    template.resourceCountIs('AWS::ApiGateway::ApiKey', 2);
+    const planOf = (id: unknown) =>
+      Object.values(template.findResources('AWS::ApiGateway::UsagePlanKey'))
+        .map(({ Properties }) => Properties as { KeyId: unknown; UsagePlanId: unknown })
+        .find(({ KeyId }) => JSON.stringify(KeyId) === JSON.stringify(id))?.UsagePlanId;
+    const ids = [plans.apiKey('acme'), plans.usageKey('acme')].map(
+      ({ keyId }) => Stack.of(plans).resolve(keyId) as object,
+    );
+    expect(planOf(ids[1])).toBeDefined();
+    expect(planOf(ids[1])).toEqual(planOf(ids[0]));
+    expect(() => plans.usageKey('initech')).toThrow(`tenant must be one of the policy's (acme), got "initech"`);
+  });
+
+  it('gives no two APIs of an account and region the same usage keys', () => {
+    const prefixes = [
+      new Stack(undefined, 'One'),
+      new Stack(undefined, 'One', { stackName: 'other' }),
+      new NestedStack(new Stack(undefined, 'Two'), 'Inner'),
+      new NestedStack(new Stack(undefined, 'Three'), 'Inner'),
+    ].map((stack) => {
+      const prefix = usageKeyPrefix(new Construct(stack, 'Api'));
+      expect(usageKeyPrefix(new Construct(stack, 'Other'))).not.toBe(prefix);
+      return prefix;
+    });
+    expect(new Set(prefixes).size).toBe(4);
+    expect(prefixes.join()).not.toContain('Token');
+  });
+
+  it('may trust a user pool of the same app, whose address only the deployment knows', () => {
+    const stack = newStack();
+    const pool = new cognito.UserPool(stack, 'Pool');
+    const client = pool.addClient('Client');
+    const deployed = {
+      issuer: pool.userPoolProviderUrl,
+      audience: client.userPoolClientId,
+      tenantClaim: 'custom:tenant',
+    };
+    const { template } = build({ ...URLS, issuers: [...issuers, deployed] }, stack);
+    const written = template.findResources('AWS::Lambda::LayerVersion', {
+      Metadata: { InferencePolicy: Match.objectLike({ issuers }) },
+    });
+    expect(Object.keys(written)).toHaveLength(1);
+    const { TOKEN_ISSUERS } = functionOf(template).Environment.Variables as {
+      TOKEN_ISSUERS: { 'Fn::Join': [string, (string | Record<string, unknown>)[]] };
+    };
+    const values = { ProviderURL: 'https://cognito.example/pool' };
+    const text = TOKEN_ISSUERS['Fn::Join'][1]
+      .map((part) => (typeof part === 'string' ? part : 'Ref' in part ? 'client-id' : values.ProviderURL))
+      .join('');
+    expect(JSON.parse(text)).toEqual([
+      { issuer: 'https://cognito.example/pool', audience: 'client-id', tenantClaim: 'custom:tenant' },
+    ]);
+  });
+
+  it('changes nothing where there are none', () => {
+    const { template, plans } = build(URLS);
+    const { Layers, Environment } = functionOf(template);
+    expect(Layers).toBeUndefined();
+    expect(Object.keys(Environment.Variables).sort()).toEqual(['NODE_OPTIONS', 'TABLE_NAME']);
+    template.resourceCountIs('AWS::ApiGateway::ApiKey', 1);
+    expect(() => plans.usageKey('acme')).toThrow('the policy trusts no issuers');
   });
 });
 
