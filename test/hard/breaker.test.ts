@@ -156,7 +156,7 @@ describeOnRealStore('a breaker that fifty processes share', () => {
     ])('by clients that hang up on a %s', async (_, call) => {
       await first.behave({ kind: 'hold' });
       const replies = await Promise.all(
-        Array.from({ length: 40 }, (_, i) => instances[i % INSTANCES]!.ask({ ...call, hangUpAfterMs: 150 })),
+        Array.from({ length: 40 }, (_, i) => instances[i % INSTANCES]!.ask({ ...call, hangUpAfterMs: 600 })),
       );
       expect(replies.map((reply) => reply.status)).toEqual(replies.map(() => 0));
       const calls = await first.calls();
