@@ -102,7 +102,7 @@ async function answer(
   asked: AdmitRequest,
   ports: ComputePorts,
 ): Promise<void> {
-  const { request, record, headers, client } = computation;
+  const { record, headers, client } = computation;
   const routed = await findAnswer(computation, admitted, asked, ports);
   const { end, fallback } = routed;
   record.retries = routed.retries;
@@ -129,18 +129,19 @@ async function answer(
     throw end.refusal;
   }
   const call = { backend: end.backend, probe: end.probe };
+  const answered = end.answer;
   const settle = (result: Settled) => {
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
     const tokens = result.usage.inputTokens + result.usage.outputTokens;
     const calls = [...routed.finished, { ...call, outcome: result.outcome }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
-    const contentType = request.stream ? STREAM_TYPE : JSON_TYPE;
+    const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
     void settleQuietly(reservation, { tokens, calls, ...(entry && { entry }) });
   };
-  if (end.answer.kind === 'whole') await sendWhole(end.answer, computation, settle);
-  else await sendStream(end.answer, computation, settle, ports);
+  if (answered.kind === 'whole') await sendWhole(answered, computation, settle);
+  else await sendStream(answered, computation, settle, ports);
   record.hungUp = client.hungUp.aborted;
 }
 
@@ -221,8 +222,9 @@ async function sendFallback(
     }
   }
   const { degradedAnswer: text, name: model } = request.model;
-  if (text !== undefined && request.endpoint !== 'embeddings') {
-    const degraded = { endpoint: request.endpoint, model, stream: request.stream, id: newId(), now: now() };
+  const { endpoint } = request;
+  if (text !== undefined && (endpoint === 'chat' || endpoint === 'completions')) {
+    const degraded = { endpoint, model, stream: request.stream, id: newId(), now: now() };
     const { contentType, body } = degradedAnswer(text, degraded);
     record.fallback = 'degraded';
     client.start(200, { ...headers, 'x-fallback': 'degraded', 'content-type': contentType });

@@ -5,12 +5,13 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
+import { ModelKind } from '../policy/model';
 import { acknowledge } from '../security/acknowledge';
 import { ApiFirewall } from '../security/api-firewall';
 import { TenantDirectory } from '../security/tenant-directory';
 import { addErrorResponses } from './error-responses';
 import { InferenceFunction, type InferenceFunctionProps } from './inference-function';
-import { CHAT_COMPLETION, COMPLETION, EMBEDDING } from './request-models';
+import { CHAT_COMPLETION, COMPLETION, EMBEDDING, SERVICE_CALL } from './request-models';
 
 /** Properties of an inference API. */
 export interface InferenceApiProps extends InferenceFunctionProps {
@@ -102,7 +103,8 @@ export class InferenceApi extends Construct {
     });
     this.restApi = this.addApi(props.cloudWatchRole ?? true);
     addErrorResponses(this.restApi);
-    this.addRoutes(keyCacheTtl);
+    const hasServices = props.policy.models.some(({ kind }) => kind === ModelKind.SERVICE);
+    this.addRoutes(keyCacheTtl, hasServices);
     this.baseUrl = this.restApi.urlForPath('/v1');
 
     this.firewall = props.firewall ?? new ApiFirewall(this, 'Firewall', { encryptionKey, logRetention, removalPolicy });
@@ -158,7 +160,7 @@ export class InferenceApi extends Construct {
     return api;
   }
 
-  private addRoutes(keyCacheTtl: Duration): void {
+  private addRoutes(keyCacheTtl: Duration, hasServices: boolean): void {
     const authorizer = new apigateway.TokenAuthorizer(this, 'KeyAuthorizer', {
       handler: this.authorizer.function,
       identitySource: 'method.request.header.Authorization',
@@ -196,6 +198,7 @@ export class InferenceApi extends Construct {
     route('POST', '/v1/chat/completions', CHAT_COMPLETION);
     route('POST', '/v1/completions', COMPLETION);
     route('POST', '/v1/embeddings', EMBEDDING);
+    if (hasServices) route('POST', '/v1/services/{service}', SERVICE_CALL);
     route('GET', '/v1/models');
     route('GET', '/v1/models/{model}');
     this.addHealthCheck(validator);

@@ -105,7 +105,17 @@ describe.each(suites)('an official OpenAI client on %s', (_, surroundings) => {
     expect(floats.data[0]?.embedding[7]).toBeCloseTo(one![7]!, 6);
   });
 
-  it('lists the models of the policy', async () => {
+  it('calls a service, whose answer is kept as a model’s is', async () => {
+    const ask = () => client.post('/services/retrieval', { body: { query: 'a question' } }).asResponse();
+    const first = await ask();
+    expect(await first.json()).toEqual({ service: 'searcher', request: { query: 'a question' } });
+    expect((await ask()).headers.get('x-cache')).toBe('hit');
+    await expect(client.post('/services/none', { body: {} })).rejects.toMatchObject({ code: 'model_not_found' });
+    const list = client.post('/services/retrieval', { body: [] });
+    await expect(list).rejects.toMatchObject({ status: 400, type: 'invalid_request_error' });
+  });
+
+  it('lists the models of the policy, and no service', async () => {
     const names = (await client.models.list()).data.map(({ id }) => id);
     expect(names).toEqual(['assistant', 'resilient', 'embedding']);
     expect((await client.models.retrieve('embedding')).id).toBe('embedding');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration, type Stack, Token } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
-import { InferenceApi, type InferenceApiProps, RatePlans, ResponseCache } from '../../../lib';
+import { InferenceApi, type InferenceApiProps, ModelKind, RatePlans, ResponseCache } from '../../../lib';
 import { POLICY, givenVpc, newStack, templateOf } from '../synthesise';
 
 const URLS = {
@@ -72,6 +72,24 @@ describe('an inference API', () => {
       Schema: Match.objectLike({ title: 'ChatCompletion', required: ['model', 'messages'] }),
     });
     template.hasResourceProperties('AWS::ApiGateway::RequestValidator', { ValidateRequestBody: true });
+  });
+
+  it('has a route for services where the policy has one, and takes any object there', () => {
+    const paths = (of: Template) =>
+      Object.values(of.findResources('AWS::ApiGateway::Resource')).map(
+        ({ Properties }) => (Properties as { PathPart: string }).PathPart,
+      );
+    expect(paths(template)).not.toContain('services');
+    const models = [...URLS.models, { name: 'retrieval', kind: ModelKind.SERVICE, backends: ['backup'] }];
+    const served = templateOf((stack) => addApi(stack, { policy: { ...URLS, models } }));
+    expect(paths(served)).toEqual(expect.arrayContaining(['services', '{service}']));
+    served.hasResourceProperties('AWS::ApiGateway::Model', {
+      Schema: Match.objectEquals({
+        $schema: 'http://json-schema.org/draft-04/schema#',
+        title: 'ServiceCall',
+        type: 'object',
+      }),
+    });
   });
 
   it('logs who called, and neither key nor body', () => {

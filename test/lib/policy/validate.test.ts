@@ -112,6 +112,16 @@ describe('a policy', () => {
       'models[0].backends[0]: must not be of Bedrock, which serves chat models only',
     ],
     [
+      'a service whose name is more than one part of a path',
+      { models: [{ name: 'search/docs', kind: 'service', backends: ['gpu'] }] },
+      'models[0].name: must have neither / nor :, since a service\'s name is one part of its path, got "search/docs"',
+    ],
+    [
+      'a degraded answer for a service',
+      { models: [{ name: 'search', kind: 'service', backends: ['gpu'], degradedAnswer: 'Sorry' }] },
+      'models[0].degradedAnswer: must be left out: a service has no text answer',
+    ],
+    [
       'a breaker that opens for longer at first than at most',
       { backends: [{ name: 'gpu', breaker: { openMs: 5000, maxOpenMs: 4000 } }] },
       'backends[0].breaker.maxOpenMs: must be at least openMs (5000), got 4000',
