@@ -177,6 +177,19 @@ describe('a policy', () => {
     expect(faultsOf(change)).toContain(message);
   });
 
+  it.each(['/', '/search', '/v1/models/x:predict', '/a%20b'])('takes %s as the path of a backend', (path) => {
+    expect(faultsOf({ backends: [{ name: 'gpu', path }, POLICY.backends[1]] })).toEqual([]);
+  });
+
+  it.each(['search', '//elsewhere', '/..', '/\\elsewhere', '/predict:all', '/a b', '/a?b', '/ä'])(
+    'refuses %s as the path of a backend',
+    (path) => {
+      expect(faultsOf({ backends: [{ name: 'gpu', path }, POLICY.backends[1]] })).toEqual([
+        `backends[0].path: must be a path such as "/v1/search", without query or white space, got ${JSON.stringify(path)}`,
+      ]);
+    },
+  );
+
   it('may carry keys for a local run, each to one tenant', () => {
     const tenants = [
       { name: 'acme', plan: 'standard', keys: ['sk-12345678'] },
