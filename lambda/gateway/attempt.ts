@@ -1,8 +1,9 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Outcome } from '../circuit-breaking/breaker';
 import type { Attempt } from '../fault-tolerance/route';
-import { type ApiError } from './api-error';
-import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal } from './backend-port';
+import { ApiError } from './api-error';
+import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal, UnsuitedBackend } from './backend-port';
+import { textOf } from './answer-text';
 import { errorOfBackend } from './backend-error';
 import type { InferenceRequest } from './inference-request';
 import { dataOf, StreamTranscript } from './stream-transcript';
@@ -67,6 +68,9 @@ export async function attempt(
     const outcome = slow ? 'slowSuccess' : 'success';
     return streams(answer, request) ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
   } catch (error) {
+    if (error instanceof UnsuitedBackend) {
+      return { kind: 'unsuited', refusal: ApiError.invalidRequest(error.message, error.param) };
+    }
     if (!(error instanceof BackendFailure)) throw error;
     return failed(error);
   }
@@ -192,15 +196,4 @@ function mustBeAnswer(event: string): void {
 /** Some servers say with status 200 that they failed. */
 function isError(answer: Record<string, unknown>): boolean {
   return answer.error != null && answer.choices === undefined && answer.data === undefined;
-}
-
-async function textOf({ body }: BackendAnswer, mostBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > mostBytes) throw new BackendFailure('broken', `the answer has more than ${mostBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

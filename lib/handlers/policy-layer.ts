@@ -18,7 +18,8 @@ export interface PolicyLayerProps {
  * function's environment holds, and a change of it is one reviewable change of one resource. The layer's metadata in
  * the template shows the policy in full.
  *
- * Addresses that are known only at deployment (CDK tokens) are left out; functions get them by their environment.
+ * What is known only at deployment (CDK tokens: addresses, models of Bedrock) is left out; functions get it by their
+ * environment.
  */
 export class PolicyLayer extends Construct {
   /** The layer. */
@@ -27,7 +28,7 @@ export class PolicyLayer extends Construct {
   constructor(scope: Construct, id: string, props: PolicyLayerProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    const policy = withoutDeployTimeAddresses(props.policy);
+    const policy = withoutTokens(props.policy);
     this.layer = new lambda.LayerVersion(this, 'Layer', {
       description: 'The inference policy that the functions obey',
       code: lambda.Code.fromAsset(this.writePolicy(JSON.stringify(policy))),
@@ -49,9 +50,18 @@ export class PolicyLayer extends Construct {
   }
 }
 
-function withoutDeployTimeAddresses(policy: InferencePolicy): InferencePolicy {
-  const backends = policy.backends.map(({ url, ...backend }) =>
-    url === undefined || Token.isUnresolved(url) ? backend : { ...backend, url },
-  );
+function withoutTokens(policy: InferencePolicy): object {
+  const backends = policy.backends.map(({ bedrock, ...backend }) => ({
+    ...known(backend, ['url']),
+    ...(bedrock && { bedrock: known(bedrock, ['modelId', 'region']) }),
+  }));
   return { ...policy, backends };
+}
+
+/** An object without those of its fields that are tokens. */
+function known<T extends object>(value: T, fields: readonly (keyof T)[]): Partial<T> {
+  const tokens = fields.filter((field) => Token.isUnresolved(value[field]));
+  return Object.fromEntries(
+    Object.entries(value).filter(([field]) => !tokens.includes(field as keyof T)),
+  ) as Partial<T>;
 }

@@ -63,7 +63,10 @@ export interface Backend {
 
 /** A model of Amazon Bedrock. */
 export interface BedrockModel {
-  /** Id of a foundation model, such as `amazon.nova-lite-v1:0`, or of an inference profile, or the ARN of one of them. */
+  /**
+   * Id of a foundation model, such as `amazon.nova-lite-v1:0`, or of an inference profile, or the ARN of one of them. May be
+   * a CDK token, which must stand for an ARN: permissions are granted on it.
+   */
   readonly modelId: string;
 
   /**

@@ -53,6 +53,12 @@ describe('the policy of a local run', () => {
 });
 
 describe('the backends of a local run', () => {
+  it('are stubs in place of Bedrock', async () => {
+    const backends = await serveBackends({ ...POLICY, backends: [{ name: 'nova', bedrock: { modelId: 'x' } }] }, {});
+    expect(backends.list).toMatchObject([{ name: 'nova', isStub: true }]);
+    await backends.close();
+  });
+
   it('are stubs at the path that the policy gives them', async () => {
     const own = { name: 'search', path: '/search' };
     const models = [{ name: 'retrieval', kind: ModelKind.SERVICE, backends: ['search'] }];

@@ -89,6 +89,11 @@ describe.each(suites)('an official OpenAI client on %s', (_, surroundings) => {
     }
   });
 
+  it('chats with a stand-in for Bedrock, and no call leaves the machine', async () => {
+    const answer = await client.chat.completions.create(say('Good night', 'hosted'));
+    expect(answer.choices[0]?.message.content).toBe('This is nova, a model stub. You said: Good night');
+  });
+
   it('completes', async () => {
     const answer = await client.completions.create({ model: 'assistant', prompt: 'Once upon a time', max_tokens: 4 });
     expect(answer.choices[0]).toMatchObject({ text: 'This is primary, a', finish_reason: 'length' });
@@ -117,7 +122,7 @@ describe.each(suites)('an official OpenAI client on %s', (_, surroundings) => {
 
   it('lists the models of the policy, and no service', async () => {
     const names = (await client.models.list()).data.map(({ id }) => id);
-    expect(names).toEqual(['assistant', 'resilient', 'embedding']);
+    expect(names).toEqual(['assistant', 'resilient', 'embedding', 'hosted']);
     expect((await client.models.retrieve('embedding')).id).toBe('embedding');
   });
 

@@ -28,11 +28,13 @@ const POLICY = {
     { name: 'stoppable' },
     { name: 'embedder' },
     { name: 'searcher', path: '/search' },
+    { name: 'nova', bedrock: { modelId: 'eu.amazon.nova-lite-v1:0' } },
   ],
   models: [
     { name: 'assistant', backends: ['primary', 'secondary'] },
     { name: 'resilient', backends: ['stoppable', 'secondary'] },
     { name: 'embedding', kind: 'embedding', backends: ['embedder'] },
+    { name: 'hosted', backends: ['nova'] },
     { name: 'retrieval', kind: 'service', backends: ['searcher'] },
   ],
   cache: { ttlSeconds: 60 },

@@ -139,7 +139,7 @@ describe('an inference API', () => {
     }));
     const models = [{ name: 'qwen3-8b', backends: backends.map(({ name }) => name) }];
     expect(() => addApi(stack, { policy: { ...POLICY, backends, models } })).toThrow(
-      /^backends whose address is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
+      /^backends whose address or model is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
     );
   });
 });
