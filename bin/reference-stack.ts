@@ -102,15 +102,15 @@ const MODELS: Record<string, { readonly model: string; readonly args: string[] }
 };
 
 /**
- * The fleets of a policy's backends without a url. Another policy may leave some of them out, or name servers elsewhere;
+ * The fleets of a policy's backends without url and bedrock. Another policy may leave some of them out, or name servers elsewhere;
  * a fleet that this app does not know is for an app of your own, where you say what it loads.
  */
 function fleetsFor(policy: InferencePolicy, minCapacity: number): Record<string, FleetSettings> {
   const { G6, G5 } = ec2.InstanceClass;
   const instanceTypes = [G6, G5].map((family) => ec2.InstanceType.of(family, ec2.InstanceSize.XLARGE));
-  const fleets = policy.backends.flatMap(({ name, url }): [string, FleetSettings][] => {
+  const fleets = policy.backends.flatMap(({ name, url, bedrock }): [string, FleetSettings][] => {
     const modelServer = MODELS[name];
-    if (url !== undefined || !modelServer) return [];
+    if (url !== undefined || bedrock || !modelServer) return [];
     return [[name, { modelServer, instanceTypes, minCapacity, maxCapacity: 3 * minCapacity }]];
   });
   return Object.fromEntries(fleets);

@@ -1,4 +1,4 @@
-import type { InferencePolicy } from '../../lib/policy';
+import { type InferencePolicy, ModelKind } from '../../lib/policy';
 import { UserError } from '../user-error';
 import { DEMONSTRATION_PACE, startModelStub } from './model-stub';
 
@@ -33,13 +33,22 @@ export async function serveBackends(
   }
   const stubs: { close(): Promise<void> }[] = [];
   const list = await Promise.all(
-    policy.backends.map(async ({ name, url }) => {
+    policy.backends.map(async ({ name, url, path }) => {
       const address = given[name] ?? url;
       if (address !== undefined) return { name, url: address, isStub: false };
-      const stub = await startModelStub({ name, pace: DEMONSTRATION_PACE });
+      const stub = await startModelStub({
+        name,
+        pace: DEMONSTRATION_PACE,
+        ...(path !== undefined && { only: { path, kind: kindOf(policy, name) } }),
+      });
       stubs.push(stub);
       return { name, url: stub.url, isStub: true };
     }),
   );
   return { list, close: async () => void (await Promise.all(stubs.map((stub) => stub.close()))) };
+}
+
+/** What the models that a backend serves do; where they differ, the first says it. */
+function kindOf(policy: InferencePolicy, backend: string): ModelKind {
+  return policy.models.find(({ backends }) => backends.includes(backend))?.kind ?? ModelKind.CHAT;
 }

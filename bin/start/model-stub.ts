@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ModelKind } from '../../lib/policy';
 import { type HttpListener, listenLocally } from './http-listener';
 import { readBody } from './read-body';
 import type { StubRequest } from './stub-answers';
-import { sendJson, STUB_ENDPOINTS, type StubPace } from './stub-endpoints';
+import { routeOfKind, sendJson, STUB_ENDPOINTS, type StubPace } from './stub-endpoints';
 
 /** How a stub behaves. Set where it is started, never by a request: what is tested is what clients send. */
 export interface ModelStubOptions {
@@ -12,6 +13,12 @@ export interface ModelStubOptions {
   readonly port?: number;
   /** @default - it answers at once */
   readonly pace?: StubPace;
+  /**
+   * The one path that takes the calls, and of which kind they are.
+   *
+   * @default - the paths of the OpenAI protocol, and `/` for services
+   */
+  readonly only?: { readonly path: string; readonly kind: ModelKind };
   /** Status to fail the given call with (the first is 1), or undefined to answer it. @default - no call fails */
   readonly failWith?: (call: number) => number | undefined;
 }
@@ -30,12 +37,13 @@ const MOST_BYTES = 64 * 1024 * 1024;
 
 /**
  * Starts a server that speaks the OpenAI protocol as vLLM does: chat completions, completions and embeddings, streamed
- * and not. Answers are deterministic and echo the question. `GET /health` tells its name and the calls so far.
+ * and not; and services, with an echo. Answers are deterministic and echo the question. `GET /health` tells its name and
+ * the calls so far.
  *
  * @throws UserError where the port is not to be had
  */
 export async function startModelStub(options: ModelStubOptions): Promise<ModelStub> {
-  const { name, pace = AT_ONCE, failWith } = options;
+  const { name, pace = AT_ONCE, only, failWith } = options;
   let calls = 0;
 
   const answer = async (route: string, request: IncomingMessage, response: ServerResponse) => {
@@ -48,8 +56,8 @@ export async function startModelStub(options: ModelStubOptions): Promise<ModelSt
       sendJson(response, 200, { object: 'list', data: models });
       return;
     }
-    const endpoint = STUB_ENDPOINTS[route];
-    if (!endpoint) {
+    const known = only ? route === `POST ${only.path}` : STUB_ENDPOINTS[route] !== undefined;
+    if (!known) {
       sendError(response, 404, `${route} does not exist`);
       return;
     }
@@ -59,7 +67,10 @@ export async function startModelStub(options: ModelStubOptions): Promise<ModelSt
     const body = parseObject((await readBody(request, MOST_BYTES)).toString());
     if (failure !== undefined) sendError(response, failure, `${name} was told to fail call ${number}`);
     else if (!body) sendError(response, 400, 'the body must be a JSON object');
-    else await endpoint({ backend: name, number, pace, request: body, response });
+    else {
+      const answers = STUB_ENDPOINTS[only ? routeOfKind(only.kind, body) : route]!;
+      await answers({ backend: name, number, pace, request: body, response });
+    }
   };
 
   const listener = await listenLocally(options.port ?? 0, (request, response) => {

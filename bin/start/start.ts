@@ -107,10 +107,16 @@ function platformOf(policy: InferencePolicy): (stack: Stack) => void {
   return (stack) => void new InferencePlatform(stack, 'Platform', { policy });
 }
 
-/** Backends that would be fleets are servers at an address here; the rest of the policy is as it was reviewed. */
+/**
+ * Backends that would be fleets or models of Bedrock are servers at an address here, and speak the OpenAI protocol; the
+ * rest of the policy is as it was reviewed.
+ */
 function withAddresses(policy: InferencePolicy, backends: readonly LocalBackend[]): InferencePolicy {
   const addresses = new Map(backends.map(({ name, url }) => [name, url]));
-  return { ...policy, backends: policy.backends.map((backend) => ({ ...backend, url: addresses.get(backend.name) })) };
+  return {
+    ...policy,
+    backends: policy.backends.map(({ bedrock: _, ...backend }) => ({ ...backend, url: addresses.get(backend.name) })),
+  };
 }
 
 /** In place of what a deployment knows: addresses on this machine, and no IAM, whose tokens nobody here checks. */

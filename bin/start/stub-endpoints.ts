@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ModelKind } from '../../lib/policy';
 import { answerText, embed, encodeVector, type StubAnswer, type StubRequest } from './stub-answers';
 
 /** How long the stub takes to speak. */
@@ -43,7 +44,22 @@ export const STUB_ENDPOINTS: Readonly<Record<string, (call: StubCall) => Promise
       last: { text: '' },
     }),
   'POST /v1/embeddings': answerInVectors,
+  'POST /': echo,
 };
+
+/** The route of a call by what its backend does, where one path takes all calls: chats and completions differ in their bodies. */
+export function routeOfKind(kind: ModelKind, request: StubRequest): string {
+  switch (kind) {
+    case ModelKind.CHAT:
+      return request.messages ? 'POST /v1/chat/completions' : 'POST /v1/completions';
+    case ModelKind.COMPLETION:
+      return 'POST /v1/completions';
+    case ModelKind.EMBEDDING:
+      return 'POST /v1/embeddings';
+    case ModelKind.SERVICE:
+      return 'POST /';
+  }
+}
 
 /** Ends a response with a JSON object. */
 export function sendJson(response: ServerResponse, status: number, body: object): void {
@@ -115,6 +131,12 @@ async function answerInVectors({ pace, request, response }: StubCall): Promise<v
     })),
     usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
   });
+}
+
+/** A service may answer anything; the stub tells what it was asked. */
+async function echo({ backend, pace, request, response }: StubCall): Promise<void> {
+  await delay(pace.firstTokenMs);
+  sendJson(response, 200, { service: backend, request });
 }
 
 function usageOf(said: StubAnswer, choices: number): object {

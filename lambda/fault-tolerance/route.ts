@@ -4,7 +4,7 @@ import type { Outcome } from '../circuit-breaking/outcome-window';
 import { retryDelayMs } from './retry-budget';
 
 /** Why a backend was passed over: what the client reads in `x-fallback`. */
-export type FallbackReason = 'circuit_open' | 'backend_error' | 'timeout' | 'backend_busy';
+export type FallbackReason = 'circuit_open' | 'backend_error' | 'timeout' | 'backend_busy' | 'not_supported';
 
 /** What came of one attempt. */
 export type Attempt<Answer, Refusal> =
@@ -12,6 +12,8 @@ export type Attempt<Answer, Refusal> =
   | { readonly kind: 'answered'; readonly answer: Answer }
   /** The backend found fault with the request: no other backend is asked. */
   | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** The backend cannot do what the request asks for. No failure of its own; where no other can, the client is told. */
+  | { readonly kind: 'unsuited'; readonly refusal: Refusal }
   | {
       readonly kind: 'failed';
       readonly reason: FallbackReason;
@@ -61,7 +63,9 @@ export async function route<Answer, Refusal>(
 ): Promise<Route<Answer, Refusal>> {
   const finished: FinishedCall[] = [];
   let fallback: FallbackReason | undefined;
-  let reason: FallbackReason = 'backend_error';
+  // What a client may wait for comes before what it cannot have.
+  let reason: FallbackReason = 'not_supported';
+  let unsuited: { readonly kind: 'refused'; readonly refusal: Refusal; readonly backend: ResolvedBackend } | undefined;
   let retries = 0;
   for (const backend of chain) {
     const permission = await ports.permission(backend);
@@ -76,6 +80,11 @@ export async function route<Answer, Refusal>(
       const result = await ports.attempt(backend);
       const passed = { ...(fallback && { fallback }), finished, retries };
       if (result.kind === 'answered') return { end: { ...result, backend, probe }, ...passed };
+      if (result.kind === 'unsuited') {
+        finished.push({ backend, probe, outcome: 'ignored' });
+        unsuited ??= { kind: 'refused', refusal: result.refusal, backend };
+        break;
+      }
       if (result.kind !== 'failed') {
         finished.push({ backend, probe, outcome: 'ignored' });
         return { end: result.kind === 'refused' ? { ...result, backend } : result, ...passed };
@@ -90,5 +99,6 @@ export async function route<Answer, Refusal>(
     }
     fallback ??= reason;
   }
+  if (unsuited && reason === 'not_supported') return { end: unsuited, finished, retries };
   return { end: { kind: 'exhausted', reason }, ...(fallback && { fallback }), finished, retries };
 }

@@ -1,12 +1,13 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Outcome } from '../circuit-breaking/outcome-window';
 import type { Attempt } from '../fault-tolerance/route';
-import { type ApiError } from './api-error';
-import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal } from './backend-port';
+import { ApiError } from './api-error';
+import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal, UnsuitedBackend } from './backend-port';
+import { textOf } from './answer-text';
 import { errorOfBackend } from './backend-error';
 import type { InferenceRequest } from './inference-request';
 import { dataOf, StreamTranscript } from './stream-transcript';
-import { ENDPOINT_PATH } from './target';
+import { BACKEND_PATH } from './target';
 import { generatedBytes, reportedUsage, type Usage, usageSeen } from './usage';
 import { isRecord } from './http-event';
 
@@ -45,40 +46,58 @@ export async function attempt(
   request: InferenceRequest,
   context: { readonly call: CallBackend; readonly requestId: string; readonly signal: CallSignal },
 ): Promise<Attempt<Answer, ApiError>> {
-  // The first byte of an answer that is not streamed comes when all of it is written, so only the total limit is fair.
-  const waitsForTokens = request.stream || request.endpoint === 'embeddings';
+  // The first byte of a text that is not streamed comes when all of it is written, so only the total limit is fair.
+  const isWholeText = !request.stream && (request.endpoint === 'chat' || request.endpoint === 'completions');
   const { firstTokenMs, totalMs } = backend.timeouts;
   try {
     const answer = await context.call({
       backend,
-      path: ENDPOINT_PATH[request.endpoint],
+      path: backend.path ?? BACKEND_PATH[request.endpoint],
       body: JSON.stringify(bodyFor(backend, request)),
       // The client's credentials and cookies are for the gateway alone.
       headers: {
         'content-type': 'application/json',
-        accept: request.stream ? 'text/event-stream' : 'application/json',
+        accept: acceptedBy(request),
         'x-request-id': context.requestId,
       },
-      firstByteMs: waitsForTokens ? firstTokenMs : totalMs,
+      firstByteMs: isWholeText ? totalMs : firstTokenMs,
       signal: context.signal,
     });
     if (answer.status !== 200) return await refusalOf(answer);
-    const slow = waitsForTokens && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
+    const slow = !isWholeText && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
     const outcome = slow ? 'slowSuccess' : 'success';
-    return request.stream ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
+    return streams(answer, request) ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
   } catch (error) {
+    if (error instanceof UnsuitedBackend) {
+      return { kind: 'unsuited', refusal: ApiError.invalidRequest(error.message, error.param) };
+    }
     if (!(error instanceof BackendFailure)) throw error;
     return failed(error);
   }
 }
 
-function bodyFor(backend: ResolvedBackend, { body, stream }: InferenceRequest): Readonly<Record<string, unknown>> {
+/** A service may answer in a stream where it was asked to, or else whole; a model must do as it was asked. */
+function streams({ headers }: BackendAnswer, { endpoint, stream }: InferenceRequest): boolean {
+  return stream && (endpoint !== 'service' || isEventStream(headers['content-type']));
+}
+
+function isEventStream(contentType: string | undefined): boolean {
+  return contentType?.startsWith('text/event-stream') ?? false;
+}
+
+function acceptedBy({ endpoint, stream }: InferenceRequest): string {
+  if (!stream) return 'application/json';
+  return endpoint === 'service' ? 'text/event-stream, application/json' : 'text/event-stream';
+}
+
+function bodyFor(backend: ResolvedBackend, request: InferenceRequest): Readonly<Record<string, unknown>> {
+  const { endpoint, body, stream } = request;
   const options = isRecord(body.stream_options) ? body.stream_options : {};
   return {
     ...body,
     ...(backend.modelName !== undefined && { model: backend.modelName }),
     // Without its usage, a stream could be charged by estimate only.
-    ...(stream && { stream_options: { ...options, include_usage: true } }),
+    ...(stream && endpoint !== 'service' && { stream_options: { ...options, include_usage: true } }),
   };
 }
 
@@ -112,8 +131,12 @@ async function whole(
   } catch {
     json = undefined;
   }
-  if (!isRecord(json)) throw new BackendFailure('broken', 'the answer is no JSON object');
-  if (isError(json)) throw new BackendFailure('broken', 'the answer with status 200 is an error');
+  if (request.endpoint === 'service') {
+    if (typeof json !== 'object' || json === null) throw new BackendFailure('broken', 'the answer is no JSON');
+  } else {
+    if (!isRecord(json)) throw new BackendFailure('broken', 'the answer is no JSON object');
+    if (isError(json)) throw new BackendFailure('broken', 'the answer with status 200 is an error');
+  }
   const usage = reportedUsage(json) ?? usageSeen(request.inputTokens, generatedBytes(json));
   return { kind: 'answered', answer: { kind: 'whole', body, usage, firstByteMs: answer.firstByteMs, outcome } };
 }
@@ -124,12 +147,13 @@ async function begun(
   outcome: Outcome,
 ): Promise<Attempt<Answer, ApiError>> {
   try {
-    if (!answer.headers['content-type']?.startsWith('text/event-stream')) {
+    if (!isEventStream(answer.headers['content-type'])) {
       throw new BackendFailure('broken', 'the answer is no event stream');
     }
     const rest = answer.body[Symbol.asyncIterator]();
-    const transcript = new StreamTranscript(request.includeUsage);
-    const head = await firstEvents(rest, transcript);
+    const isService = request.endpoint === 'service';
+    const transcript = new StreamTranscript(request.includeUsage, !isService);
+    const head = await firstEvents(rest, transcript, isService ? () => undefined : mustBeAnswer);
     const discard = () => {
       answer.discard();
     };
@@ -145,7 +169,11 @@ async function begun(
  * Waits for the first event with data, so that a stream that begins with an error, or with what no client could read,
  * can still be replaced. Comments that come before it leave with it.
  */
-async function firstEvents(rest: AsyncIterator<Buffer>, transcript: StreamTranscript): Promise<Buffer> {
+async function firstEvents(
+  rest: AsyncIterator<Buffer>,
+  transcript: StreamTranscript,
+  check: (event: string) => void,
+): Promise<Buffer> {
   let head: Buffer = Buffer.alloc(0);
   for (;;) {
     const next = await rest.next();
@@ -154,25 +182,18 @@ async function firstEvents(rest: AsyncIterator<Buffer>, transcript: StreamTransc
     const events = head.toString('utf8').split(/\r?\n\r?\n/);
     const event = events.find((text) => /^data:/m.test(text));
     if (event === undefined) continue;
-    const first = dataOf(event);
-    if (!isRecord(first)) throw new BackendFailure('broken', 'the stream began with what is no answer');
-    if (isError(first)) throw new BackendFailure('broken', 'the stream began with an error');
+    check(event);
     return head;
   }
+}
+
+function mustBeAnswer(event: string): void {
+  const first = dataOf(event);
+  if (!isRecord(first)) throw new BackendFailure('broken', 'the stream began with what is no answer');
+  if (isError(first)) throw new BackendFailure('broken', 'the stream began with an error');
 }
 
 /** Some servers say with status 200 that they failed. */
 function isError(answer: Record<string, unknown>): boolean {
   return answer.error != null && answer.choices === undefined && answer.data === undefined;
-}
-
-async function textOf({ body }: BackendAnswer, mostBytes: number): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > mostBytes) throw new BackendFailure('broken', `the answer has more than ${mostBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

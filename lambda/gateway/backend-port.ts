@@ -33,7 +33,7 @@ export interface BackendAnswer {
   discard(): void;
 }
 
-/** Calls backends. Fails with BackendFailure. */
+/** Calls backends. Fails with BackendFailure, or with UnsuitedBackend. */
 export type CallBackend = (call: BackendCall) => Promise<BackendAnswer>;
 
 /** Why a backend gave no answer: no connection, too late, broken off or not understood, or given up by the client. */
@@ -47,5 +47,20 @@ export class BackendFailure extends Error {
   ) {
     super(message);
     this.name = 'BackendFailure';
+  }
+}
+
+/**
+ * The backend cannot do what the request asks for, and was not called or said so itself. Another backend may; where none
+ * can, the message is the client's.
+ */
+export class UnsuitedBackend extends Error {
+  /** @param param the request's field that asks for it */
+  constructor(
+    message: string,
+    public readonly param: string,
+  ) {
+    super(message);
+    this.name = 'UnsuitedBackend';
   }
 }

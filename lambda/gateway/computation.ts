@@ -178,7 +178,7 @@ async function answer(
   reservation: Reservation,
   ports: ComputePorts,
 ): Promise<void> {
-  const { request, record, headers, client } = computation;
+  const { record, headers, client } = computation;
   const routed = await findAnswer(computation, admitted, ports);
   const { end, fallback } = routed;
   record.retries = routed.retries;
@@ -190,7 +190,7 @@ async function answer(
     record.hungUp = true;
     record.status = 499;
     // What the backend did before it was stopped is unknown, so what was reserved is charged.
-    void settleQuietly(reservation, { used: request, calls: routed.finished });
+    void settleQuietly(reservation, { used: computation.request, calls: routed.finished });
     return;
   }
   if (end.kind === 'exhausted') {
@@ -205,17 +205,18 @@ async function answer(
     throw end.refusal;
   }
   const call = { backend: end.backend, probe: end.probe };
+  const answered = end.answer;
   const settle = (result: Settled) => {
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
     const calls = [...routed.finished, { ...call, outcome: result.outcome }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
-    const contentType = request.stream ? STREAM_TYPE : JSON_TYPE;
+    const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
     void settleQuietly(reservation, { used: result.usage, calls, ...(entry && { entry }) });
   };
-  if (end.answer.kind === 'whole') await sendWhole(end.answer, computation, settle);
-  else await sendStream(end.answer, computation, settle, ports);
+  if (answered.kind === 'whole') await sendWhole(answered, computation, settle);
+  else await sendStream(answered, computation, settle, ports);
   record.hungUp = client.hungUp.aborted;
 }
 
@@ -307,8 +308,9 @@ async function sendFallback(
     }
   }
   const { degradedAnswer: text, name: model } = request.model;
-  if (text !== undefined && request.endpoint !== 'embeddings') {
-    const degraded = { endpoint: request.endpoint, model, stream: request.stream, id: newId(), now: now() };
+  const { endpoint } = request;
+  if (text !== undefined && (endpoint === 'chat' || endpoint === 'completions')) {
+    const degraded = { endpoint, model, stream: request.stream, id: newId(), now: now() };
     const { contentType, body } = degradedAnswer(text, degraded);
     record.fallback = 'degraded';
     client.start(200, { ...headers, 'x-fallback': 'degraded', 'content-type': contentType });

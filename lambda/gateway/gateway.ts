@@ -11,9 +11,10 @@ import { compute, type ComputePorts } from './computation';
 import { headerOf, type HttpEvent, jsonBodyOf } from './http-event';
 import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
-import { describeModel, listModels } from './models-list';
+import { describeModel, listModels, openAiModels } from './models-list';
 import type { GatewayPorts } from './ports';
-import { type Endpoint, targetOf } from './target';
+import { parseServiceRequest } from './service-request';
+import { type Target, targetOf } from './target';
 
 /** Who calls, as the authorizer found out. */
 interface Caller {
@@ -72,12 +73,12 @@ export class Gateway {
     record.tenant = caller.tenant;
     record.plan = caller.plan.name;
     record.principal = caller.principal;
-    if (target.kind === 'compute') {
-      record.endpoint = target.endpoint;
-      await this.compute(event, target.endpoint, caller, { client, record, headers });
+    if (target.kind === 'compute' || target.kind === 'callService') {
+      record.endpoint = target.kind === 'compute' ? target.endpoint : 'service';
+      await this.compute(event, target, caller, { client, record, headers });
       return;
     }
-    const models = this.modelsOf(caller);
+    const models = openAiModels(this.modelsOf(caller));
     const answer =
       target.kind === 'listModels' ? listModels(models, this.since) : describeModel(models, target.model, this.since);
     client.start(200, { ...headers, 'content-type': 'application/json' });
@@ -86,17 +87,21 @@ export class Gateway {
 
   private async compute(
     event: HttpEvent,
-    endpoint: Endpoint,
+    target: Extract<Target, { kind: 'compute' | 'callService' }>,
     caller: Caller,
     way: { client: ClientConnection; record: RequestRecord; headers: Record<string, string> },
   ): Promise<void> {
     const { tenant, plan } = caller;
-    const request = parseInferenceRequest(endpoint, jsonBodyOf(event), this.modelsOf(caller));
+    const models = this.modelsOf(caller);
+    const request =
+      target.kind === 'compute'
+        ? parseInferenceRequest(target.endpoint, jsonBodyOf(event), models)
+        : parseServiceRequest(target.service, jsonBodyOf(event), models);
     const { model, stream } = request;
     way.record.model = model.name;
     way.record.stream = stream;
     mustFitPlan(request, plan);
-    const idempotency = idempotencyOf(headerOf(event, 'idempotency-key'), { tenant, endpoint, body: request.body });
+    const idempotency = idempotencyOf(headerOf(event, 'idempotency-key'), { tenant, ...identityOf(request) });
     const cache = this.cacheOf(event, tenant, request, idempotency !== undefined);
     if (!cache && parseCacheControl(headerOf(event, 'cache-control')).onlyIfCached) throw ApiError.notStored();
     await compute(
@@ -136,12 +141,12 @@ export class Gateway {
   private cacheOf(
     event: HttpEvent,
     tenant: string,
-    { endpoint, stream, body }: InferenceRequest,
+    request: InferenceRequest,
     computesOnce: boolean,
   ): CacheUse | undefined {
     const settings = this.ports.policy.cache;
     if (!settings) return undefined;
-    const key = cacheKey({ tenant, endpoint, stream, body });
+    const key = cacheKey({ tenant, stream: request.stream, ...identityOf(request) });
     const wishes = parseCacheControl(headerOf(event, 'cache-control'));
     // Whoever asks for one computation means its own, and finds it under its key.
     return cacheUse(key, settings, computesOnce ? { ...wishes, noCache: true } : wishes);
@@ -150,6 +155,14 @@ export class Gateway {
   private budgetOf({ name, retries }: ResolvedBackend): RetryBudget {
     return this.budgets.get(name) ?? new RetryBudget(retries.budgetRatio);
   }
+}
+
+/**
+ * What tells a request from others. All of a service's body does, whatever its fields are called: it stands below the
+ * fields that the cache knows from the OpenAI protocol and leaves out.
+ */
+function identityOf({ endpoint, model, body }: InferenceRequest): Pick<InferenceRequest, 'endpoint' | 'body'> {
+  return { endpoint, body: endpoint === 'service' ? { service: model.name, request: body } : body };
 }
 
 /** Tells the client what is for it to know; the rest is for the log. */

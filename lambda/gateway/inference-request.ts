@@ -3,7 +3,7 @@ import { ModelKind } from '../../lib/policy/model';
 import { tokensOfChat, tokensOfPrompt } from '../rate-limiting/estimate';
 import { ApiError } from './api-error';
 import { isRecord } from './http-event';
-import type { Endpoint } from './target';
+import type { Endpoint, OpenAiEndpoint } from './target';
 
 /** A request that has passed every check. */
 export interface InferenceRequest {
@@ -22,7 +22,7 @@ export interface InferenceRequest {
 
 type Body = Readonly<Record<string, unknown>>;
 
-const SERVES: Readonly<Record<ModelKind, readonly Endpoint[]>> = {
+const SERVES: Readonly<Record<ModelKind, readonly OpenAiEndpoint[]>> = {
   [ModelKind.CHAT]: ['chat', 'completions'],
   [ModelKind.COMPLETION]: ['completions'],
   [ModelKind.EMBEDDING]: ['embeddings'],
@@ -39,7 +39,7 @@ const MOST_CHOICES = 128;
  * @throws ApiError that names the field at fault
  */
 export function parseInferenceRequest(
-  endpoint: Endpoint,
+  endpoint: OpenAiEndpoint,
   body: Body,
   models: readonly ResolvedModel[],
 ): InferenceRequest {
@@ -76,7 +76,7 @@ export function mustFitPlan(request: InferenceRequest, plan: { name: string; max
   );
 }
 
-function inputOf(endpoint: Endpoint, body: Body): { readonly tokens: number; readonly texts: number } {
+function inputOf(endpoint: OpenAiEndpoint, body: Body): { readonly tokens: number; readonly texts: number } {
   switch (endpoint) {
     case 'chat': {
       const { messages } = body;

@@ -1,4 +1,5 @@
 import type { ResolvedModel } from '../../lib/policy/defaults';
+import { ModelKind } from '../../lib/policy/model';
 import { ApiError } from './api-error';
 
 /** A model in OpenAI's shape. */
@@ -7,6 +8,11 @@ export interface ModelObject {
   readonly object: 'model';
   readonly created: number;
   readonly owned_by: string;
+}
+
+/** The models that a client of the OpenAI protocol can put into a request: all but services, whose name is in the path. */
+export function openAiModels(models: readonly ResolvedModel[]): readonly ResolvedModel[] {
+  return models.filter(({ kind }) => kind !== ModelKind.SERVICE);
 }
 
 /** The answer to `GET /v1/models`. `since` is the time of the deployment, in milliseconds. */

@@ -20,7 +20,11 @@ export class StreamTranscript {
   private countedBytes = 0;
   private overflown = false;
 
-  constructor(private readonly includeUsage: boolean) {}
+  /** @param hasTerminalEvent whether the stream is whole only once `[DONE]` has come, or when it closes without error */
+  constructor(
+    private readonly includeUsage: boolean,
+    private readonly hasTerminalEvent = true,
+  ) {}
 
   /** Takes what the backend sent and returns what the client may have by now. */
   public pass(chunk: Buffer): Buffer {
@@ -38,6 +42,7 @@ export class StreamTranscript {
 
   /** Takes the end of the backend's stream and returns the last event, where the backend did not close it. */
   public end(): Buffer {
+    this.complete ||= !this.hasTerminalEvent;
     return this.pending.length === 0 ? NOTHING : this.pass(Buffer.from('\n\n'));
   }
 

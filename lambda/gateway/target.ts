@@ -1,22 +1,29 @@
 import { ApiError } from './api-error';
 
-/** The calls that a model computes. */
-export type Endpoint = 'chat' | 'completions' | 'embeddings';
+/** The calls of the OpenAI protocol that a model computes. */
+export type OpenAiEndpoint = 'chat' | 'completions' | 'embeddings';
+
+/** The calls that a backend computes. */
+export type Endpoint = OpenAiEndpoint | 'service';
 
 /** What a request asks for, by its method and path. */
 export type Target =
-  | { readonly kind: 'compute'; readonly endpoint: Endpoint }
+  | { readonly kind: 'compute'; readonly endpoint: OpenAiEndpoint }
+  | { readonly kind: 'callService'; readonly service: string }
   | { readonly kind: 'listModels' }
   | { readonly kind: 'describeModel'; readonly model: string };
 
-/** Path of each endpoint: at the gateway, and at its backends. */
-export const ENDPOINT_PATH: Readonly<Record<Endpoint, string>> = {
+const OPENAI_PATH: Readonly<Record<OpenAiEndpoint, string>> = {
   chat: '/v1/chat/completions',
   completions: '/v1/completions',
   embeddings: '/v1/embeddings',
 };
 
+/** Path of each call at a backend that has none of its own. */
+export const BACKEND_PATH: Readonly<Record<Endpoint, string>> = { ...OPENAI_PATH, service: '/' };
+
 const MODELS = '/v1/models';
+const SERVICES = '/v1/services/';
 
 /**
  * Finds out what a request asks for.
@@ -26,8 +33,9 @@ const MODELS = '/v1/models';
 export function targetOf(method: string, path: string): Target {
   const trimmed = path.length > 1 ? path.replace(/\/+$/, '') : path;
   if (method === 'POST') {
-    const endpoint = (Object.keys(ENDPOINT_PATH) as Endpoint[]).find((name) => ENDPOINT_PATH[name] === trimmed);
+    const endpoint = (Object.keys(OPENAI_PATH) as OpenAiEndpoint[]).find((name) => OPENAI_PATH[name] === trimmed);
     if (endpoint) return { kind: 'compute', endpoint };
+    if (trimmed.startsWith(SERVICES)) return { kind: 'callService', service: decoded(trimmed.slice(SERVICES.length)) };
   }
   if (method === 'GET' && trimmed === MODELS) return { kind: 'listModels' };
   if (method === 'GET' && trimmed.startsWith(`${MODELS}/`)) {

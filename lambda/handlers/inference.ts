@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { resolvePolicy } from '../../lib/policy/defaults';
 import type { InferencePolicy } from '../../lib/policy/policy';
+import { bedrockBackends } from '../backends/bedrock-backends';
+import { addressesOf, bedrockTargets } from '../backends/bedrock-models';
 import { backendAddresses } from '../backends/environment';
 import { httpBackends } from '../backends/http-backends';
 import { LocalStore } from '../fault-tolerance/local-store';
@@ -11,6 +13,7 @@ import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
 import { lineWriter } from '../observability/line-writer';
 import { recordLine } from '../observability/record-line';
+import { environmentCredentials } from '../security/environment-credentials';
 import { StoreConnection } from '../store/connection';
 import { connectionSettings } from '../store/environment';
 import { ValkeyStore } from '../store/valkey-store';
@@ -22,6 +25,7 @@ const names = {
   namespace: environment.METRICS_NAMESPACE ?? 'InferencePlatform',
   service: environment.SERVICE_NAME ?? 'inference',
 };
+const models = bedrockTargets(environment, policy.backends);
 const writeLine = lineWriter(process.stdout);
 
 const connection = new StoreConnection({
@@ -34,7 +38,11 @@ const gateway = new Gateway({
   policy,
   store: new ValkeyStore((commands) => connection.trip(commands), Math.random),
   localStore: new LocalStore(Date.now, Math.random),
-  callBackend: httpBackends(backendAddresses(environment, policy.backends)),
+  callBackend: bedrockBackends(models, {
+    send: httpBackends({ ...backendAddresses(environment, policy.backends), ...addressesOf(models) }),
+    credentials: () => environmentCredentials(environment),
+    now: Date.now,
+  }),
   record: (record) => {
     writeLine(recordLine(record, names));
   },

@@ -1,3 +1,4 @@
+import { isFleet } from '../../lib/policy/fleet-backends';
 import type { ResolvedBackend, ResolvedModel } from '../../lib/policy/defaults';
 
 /** A backend of a model's chain, and how it takes part in it. */
@@ -16,7 +17,6 @@ export function chainOf(model: ResolvedModel, backends: readonly ResolvedBackend
     if (!backend) return [];
     const share = model.weights?.[name] ?? 0;
     // The platform's own fleets are scaled by what they have in progress.
-    const isFleet = backend.url === undefined && backend.bedrock === undefined;
-    return [{ backend, share, counted: share > 0 || backend.capacityTokens !== undefined || isFleet }];
+    return [{ backend, share, counted: share > 0 || backend.capacityTokens !== undefined || isFleet(backend) }];
   });
 }

@@ -92,6 +92,7 @@ const OPERATION: Readonly<Record<string, string>> = {
   chat: 'chat',
   completions: 'text_completion',
   embeddings: 'embeddings',
+  service: 'service',
 };
 
 function flag(value: boolean): number {

@@ -7,13 +7,14 @@ import { Construct } from 'constructs';
 import { isDeployTimeIssuer } from '../handlers/deploy-time-values';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { TokenIssuer } from '../policy/policy';
+import { ModelKind } from '../policy/model';
 import { acknowledge } from '../security/acknowledge';
 import { ApiFirewall } from '../security/api-firewall';
 import { TenantDirectory } from '../security/tenant-directory';
 import { usageKeyPrefix } from '../security/usage-key';
 import { addErrorResponses } from './error-responses';
 import { InferenceFunction, type InferenceFunctionProps } from './inference-function';
-import { CHAT_COMPLETION, COMPLETION, EMBEDDING } from './request-models';
+import { CHAT_COMPLETION, COMPLETION, EMBEDDING, SERVICE_CALL } from './request-models';
 
 /** Properties of an inference API. */
 export interface InferenceApiProps extends InferenceFunctionProps {
@@ -95,7 +96,8 @@ export class InferenceApi extends Construct {
     this.restApi = this.addApi(props.cloudWatchRole ?? true);
     this.authorizer = this.addAuthorizer(props);
     addErrorResponses(this.restApi);
-    this.addRoutes(keyCacheTtl);
+    const hasServices = props.policy.models.some(({ kind }) => kind === ModelKind.SERVICE);
+    this.addRoutes(keyCacheTtl, hasServices);
     this.baseUrl = this.restApi.urlForPath('/v1');
 
     this.firewall = props.firewall ?? new ApiFirewall(this, 'Firewall', { encryptionKey, logRetention, removalPolicy });
@@ -184,7 +186,7 @@ export class InferenceApi extends Construct {
     return api;
   }
 
-  private addRoutes(keyCacheTtl: Duration): void {
+  private addRoutes(keyCacheTtl: Duration, hasServices: boolean): void {
     const authorizer = new apigateway.TokenAuthorizer(this, 'KeyAuthorizer', {
       handler: this.authorizer.function,
       identitySource: 'method.request.header.Authorization',
@@ -222,6 +224,7 @@ export class InferenceApi extends Construct {
     route('POST', '/v1/chat/completions', CHAT_COMPLETION);
     route('POST', '/v1/completions', COMPLETION);
     route('POST', '/v1/embeddings', EMBEDDING);
+    if (hasServices) route('POST', '/v1/services/{service}', SERVICE_CALL);
     route('GET', '/v1/models');
     route('GET', '/v1/models/{model}');
     this.addHealthCheck(validator);

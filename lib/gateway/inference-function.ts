@@ -8,8 +8,11 @@ import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { IModelEndpoint, IResponseCache } from '../handlers/interfaces';
 import { PolicyLayer } from '../handlers/policy-layer';
+import type { BedrockModel } from '../policy/backend';
 import { resolvePolicy } from '../policy/defaults';
+import { isFleet } from '../policy/fleet-backends';
 import type { InferencePolicy } from '../policy/policy';
+import { grantInvokeModel } from './bedrock-access';
 
 /** Lambda's quota for the environment of a function. */
 const ENVIRONMENT_QUOTA_BYTES = 4096;
@@ -21,6 +24,8 @@ const OTHER_BYTES = 500;
 
 /** Time that a function keeps for settling after the longest answer. */
 const SETTLE_SECONDS = 30;
+
+const HTTPS_PORT = 443;
 
 /** Where a backend is. */
 interface Address {
@@ -40,9 +45,9 @@ export interface InferenceFunctionProps {
   readonly store: IResponseCache;
 
   /**
-   * Endpoints of the backends that have no `url` in the policy, by the backend's name.
+   * Endpoints of the backends that have neither `url` nor `bedrock` in the policy, by the backend's name.
    *
-   * @default - every backend has a url
+   * @default - every backend has a url or is of Bedrock
    */
   readonly endpoints?: Record<string, IModelEndpoint>;
 
@@ -121,7 +126,8 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     this.service = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
     const addresses = deployTimeAddresses(props.policy, endpoints);
     const certificates = [...new Set(Object.values(endpoints).flatMap(({ certificate }) => certificate ?? []))];
-    validateEnvironment(addresses, certificates);
+    const bedrockModels = deployTimeModels(props.policy);
+    validateEnvironment({ ...addresses, ...bedrockModels }, certificates);
 
     const totals = resolvePolicy(props.policy).backends.map((backend) => backend.timeouts.totalMs);
     const environment = {
@@ -132,6 +138,7 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
       METRICS_NAMESPACE: this.namespace,
       SERVICE_NAME: this.service,
       ...(Object.keys(addresses).length > 0 && { BACKENDS: Stack.of(this).toJsonString(addresses) }),
+      ...(Object.keys(bedrockModels).length > 0 && { BEDROCK_MODELS: Stack.of(this).toJsonString(bedrockModels) }),
       ...(certificates.length > 0 && { TRUSTED_CERTIFICATES: certificates.join('\n') }),
     };
 
@@ -157,6 +164,7 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
       this.connections.allowToDefaultPort(endpoint, `Backend ${name}`);
     }
     this.allowToUrls(props.policy);
+    for (const { bedrock } of props.policy.backends) if (bedrock) grantInvokeModel(this.handler.role, bedrock);
   }
 
   /** Requests that were answered. */
@@ -218,13 +226,18 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     }).attachTo(this);
   }
 
-  /** Backends with an address of their own stand outside: the function may reach their ports, on any host. */
+  /** Backends with an address of their own, and Bedrock, stand outside: the function may reach their ports, on any host. */
   private allowToUrls(policy: InferencePolicy): void {
     const ports = new Set(
-      policy.backends.flatMap(({ url }) => (url === undefined ? [] : [Token.isUnresolved(url) ? 443 : portOf(url)])),
+      policy.backends.flatMap(({ url }) =>
+        url === undefined ? [] : [Token.isUnresolved(url) ? HTTPS_PORT : portOf(url)],
+      ),
     );
     for (const port of ports) {
       this.connections.allowToAnyIpv4(ec2.Port.tcp(port), 'Backends by their url');
+    }
+    if (policy.backends.some(({ bedrock }) => bedrock) && !ports.has(HTTPS_PORT)) {
+      this.connections.allowToAnyIpv4(ec2.Port.tcp(HTTPS_PORT), 'Amazon Bedrock');
     }
   }
 }
@@ -243,9 +256,24 @@ function deployTimeAddresses(
   return addresses;
 }
 
+/** What is known of models of Bedrock at deployment only: ids and regions that are tokens. */
+function deployTimeModels(policy: InferencePolicy): Record<string, Partial<BedrockModel>> {
+  const models: Record<string, Partial<BedrockModel>> = {};
+  for (const { name, bedrock } of policy.backends) {
+    if (!bedrock) continue;
+    const { modelId, region } = bedrock;
+    const tokens = {
+      ...(Token.isUnresolved(modelId) && { modelId }),
+      ...(region !== undefined && Token.isUnresolved(region) && { region }),
+    };
+    if (Object.keys(tokens).length > 0) models[name] = tokens;
+  }
+  return models;
+}
+
 function portOf(url: string): number {
   const { port, protocol } = new URL(url);
-  return port === '' ? (protocol === 'http:' ? 80 : 443) : Number(port);
+  return port === '' ? (protocol === 'http:' ? 80 : HTTPS_PORT) : Number(port);
 }
 
 function validateProps(policy: InferencePolicy, endpoints: Record<string, IModelEndpoint>, storeTimeout: number): void {
@@ -255,12 +283,15 @@ function validateProps(policy: InferencePolicy, endpoints: Record<string, IModel
       throw new Error(`endpoints must name backends of the policy (${names.join(', ')}), got "${name}"`);
     }
   }
-  for (const { name, url } of policy.backends) {
-    if (url === undefined && endpoints[name] === undefined) {
+  for (const backend of policy.backends) {
+    const { name, bedrock } = backend;
+    const hasEndpoint = endpoints[name] !== undefined;
+    if (isFleet(backend) && !hasEndpoint) {
       throw new Error(`backends "${name}" has neither a url in the policy nor an entry in endpoints: give one of them`);
     }
-    if (url !== undefined && endpoints[name] !== undefined) {
-      throw new Error(`backends "${name}" has both a url in the policy and an entry in endpoints: give one of them`);
+    if (!isFleet(backend) && hasEndpoint) {
+      const other = bedrock ? 'bedrock' : 'a url';
+      throw new Error(`backends "${name}" has both ${other} in the policy and an entry in endpoints: give one of them`);
     }
   }
   if (storeTimeout < 5 || storeTimeout > 5000) {
@@ -269,13 +300,13 @@ function validateProps(policy: InferencePolicy, endpoints: Record<string, IModel
 }
 
 /** Tokens count with a typical length of what they stand for, so that the quota is hit here and not at deployment. */
-function validateEnvironment(addresses: Record<string, Address>, certificates: readonly string[]): void {
-  const text = JSON.stringify(addresses).replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(ADDRESS_BYTES));
+function validateEnvironment(deployed: Record<string, object>, certificates: readonly string[]): void {
+  const text = JSON.stringify(deployed).replaceAll(/\$\{Token\[[^\]]+\]\}/g, 'x'.repeat(ADDRESS_BYTES));
   const bytes = text.length + certificates.length * CERTIFICATE_BYTES + OTHER_BYTES;
   if (bytes > ENVIRONMENT_QUOTA_BYTES) {
     throw new Error(
-      `backends whose address is known at deployment only must fit into ${ENVIRONMENT_QUOTA_BYTES} bytes of environment, ` +
-        `got about ${bytes}: give some a url in the policy`,
+      `backends whose address or model is known at deployment only must fit into ${ENVIRONMENT_QUOTA_BYTES} bytes of environment, ` +
+        `got about ${bytes}: give some a url in the policy, or their modelId as text`,
     );
   }
 }

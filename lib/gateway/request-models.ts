@@ -41,6 +41,9 @@ export const COMPLETION: JsonSchema = {
   properties: { model: MODEL, prompt: TEXT_OR_LIST, stream: SWITCH, n: COUNT, max_tokens: COUNT },
 };
 
+/** `POST /v1/services/{service}`: all but the outermost form is between the client and the service. */
+export const SERVICE_CALL: JsonSchema = { title: 'ServiceCall', type: JsonSchemaType.OBJECT };
+
 /** `POST /v1/embeddings` */
 export const EMBEDDING: JsonSchema = {
   title: 'Embedding',

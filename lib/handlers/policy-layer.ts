@@ -19,7 +19,7 @@ export interface PolicyLayerProps {
  * function's environment holds, and a change of it is one reviewable change of one resource. The layer's metadata in
  * the template shows the policy in full.
  *
- * What is known only at deployment (CDK tokens) is left out: addresses of backends, and issuers of which anything is;
+ * What is known only at deployment (CDK tokens) is left out: addresses of backends, models of Bedrock, and issuers of which anything is;
  * functions get it by their environment.
  */
 export class PolicyLayer extends Construct {

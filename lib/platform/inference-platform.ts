@@ -15,6 +15,7 @@ import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
 import type { Backend } from '../policy/backend';
+import { isFleet } from '../policy/fleet-backends';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import { JobQueue } from '../queueing/job-queue';
@@ -29,9 +30,9 @@ export interface InferencePlatformProps {
   readonly policy: InferencePolicy;
 
   /**
-   * The fleets of the backends that have no `url` in the policy, by the backend's name.
+   * The fleets of the backends that have neither `url` nor `bedrock` in the policy, by the backend's name.
    *
-   * @default - every backend has a url
+   * @default - every backend has a url or is of Bedrock
    */
   readonly fleets?: Record<string, FleetSettings>;
 
@@ -200,7 +201,7 @@ export class InferencePlatform extends Construct {
 
   /** A load balancer and a fleet for each backend without an address; they share a certificate and a log bucket. */
   private addFleets(props: InferencePlatformProps, removalPolicy: RemovalPolicy): void {
-    const backends = resolvePolicy(props.policy).backends.filter((backend) => backend.url === undefined);
+    const backends = resolvePolicy(props.policy).backends.filter(isFleet);
     if (backends.length === 0) return;
 
     const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
@@ -239,14 +240,16 @@ function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'm
 
 function validateFleets(policy: InferencePolicy, fleets: Record<string, FleetSettings>): void {
   const faults: string[] = [];
-  const needing = policy.backends.filter((backend) => backend.url === undefined).map((backend) => backend.name);
+  const needing = policy.backends.filter(isFleet).map((backend) => backend.name);
   for (const name of needing) {
     if (!fleets[name])
-      faults.push(`fleets["${name}"]: is required, since the backend has no url: say what model it loads`);
+      faults.push(
+        `fleets["${name}"]: is required, since the backend has neither url nor bedrock: say what model it loads`,
+      );
   }
   for (const name of Object.keys(fleets)) {
     if (!needing.includes(name)) {
-      faults.push(`fleets["${name}"]: must name a backend without url (${needing.join(', ') || 'none'})`);
+      faults.push(`fleets["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
     }
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));

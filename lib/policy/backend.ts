@@ -63,7 +63,10 @@ export interface Backend {
 
 /** A model of Amazon Bedrock. */
 export interface BedrockModel {
-  /** Id of a foundation model, such as `amazon.nova-lite-v1:0`, or of an inference profile, or the ARN of one of them. */
+  /**
+   * Id of a foundation model, such as `amazon.nova-lite-v1:0`, or of an inference profile, or the ARN of one of them. May be
+   * a CDK token, which must stand for an ARN: permissions are granted on it.
+   */
   readonly modelId: string;
 
   /**
@@ -99,8 +102,8 @@ export interface BackendTimeouts {
   readonly connectMs?: number;
 
   /**
-   * From the request sent to the first byte of a stream or an embedding, 10 ms to `totalMs`. A chat or completion that is
-   * not streamed sends its first byte when all of it is written: for that only `totalMs` holds.
+   * From the request sent to the first byte of a stream, an embedding or a service's answer, 10 ms to `totalMs`. A chat or
+   * completion that is not streamed sends its first byte when all of it is written: for that only `totalMs` holds.
    *
    * @default 10000
    */
@@ -163,7 +166,7 @@ export interface BreakerSettings {
   readonly failureRate?: number;
 
   /**
-   * A first token, of a stream or an embedding, that takes longer counts as slow, in milliseconds.
+   * A first token, of a stream, an embedding or a service, that takes longer counts as slow, in milliseconds.
    *
    * @default 5000
    */

@@ -1,6 +1,9 @@
 /** What clients may ask for. */
 export interface Model {
-  /** The value of a request's `model` field: 1 to 128 letters, digits and any of `. _ : / -`. Unique. */
+  /**
+   * The value of a request's `model` field: 1 to 128 letters, digits and any of `. _ : / -`. Unique. A service's stands
+   * in its path, and has neither `/` nor `:`.
+   */
   readonly name: string;
 
   /**

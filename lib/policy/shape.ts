@@ -28,10 +28,12 @@ const url = mustBe('an address such as "https://models.example.com", without que
   return ['http:', 'https:'].includes(parsed.protocol) && plain;
 });
 
-const path = mustBe(
-  'a path such as "/search", without query or white space',
-  (value) => typeof value === 'string' && /^\/[^\s?#]{0,511}$/.test(value),
-);
+const path = mustBe('a path such as "/v1/search", without query or white space', (value) => {
+  if (typeof value !== 'string' || !/^\/[^\s?#]{0,511}$/.test(value)) return false;
+  // What leads elsewhere when it is joined to an address, such as "//host", "/..", or "/a:b", is refused.
+  const base = 'http://host/base/';
+  return URL.canParse(value.slice(1), base) && new URL(value.slice(1), base).href === `http://host/base${value}`;
+});
 
 const secureUrl = mustBe('an address such as "https://login.example.com"', (value) => {
   if (typeof value !== 'string') return false;

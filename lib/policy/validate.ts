@@ -206,6 +206,12 @@ function checkModel(entry: Record<string, unknown>, path: string, faults: Fault[
   if (entry.hedging !== undefined && chain.length < 2) {
     faults.push({ path: `${path}.hedging`, message: 'needs a second backend, got one' });
   }
+  if (entry.kind === ModelKind.SERVICE && typeof entry.name === 'string' && /[/:]/.test(entry.name)) {
+    faults.push({
+      path: `${path}.name`,
+      message: `must have neither / nor :, since a service's name is one part of its path, got ${show(entry.name)}`,
+    });
+  }
   if (entry.kind === ModelKind.SERVICE && entry.degradedAnswer !== undefined) {
     faults.push({ path: `${path}.degradedAnswer`, message: 'must be left out: a service has no text answer' });
   }

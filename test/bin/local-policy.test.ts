@@ -53,6 +53,21 @@ describe('the policy of a local run', () => {
 });
 
 describe('the backends of a local run', () => {
+  it('are stubs in place of Bedrock', async () => {
+    const backends = await serveBackends({ ...POLICY, backends: [{ name: 'nova', bedrock: { modelId: 'x' } }] }, {});
+    expect(backends.list).toMatchObject([{ name: 'nova', isStub: true }]);
+    await backends.close();
+  });
+
+  it('are stubs at the path that the policy gives them', async () => {
+    const own = { name: 'search', path: '/search' };
+    const models = [{ name: 'retrieval', kind: ModelKind.SERVICE, backends: ['search'] }];
+    const backends = await serveBackends({ ...POLICY, backends: [own], models }, {});
+    const answer = await fetch(`${backends.list[0]!.url}/search`, { method: 'POST', body: '{"query":"x"}' });
+    expect(await answer.json()).toEqual({ service: 'search', request: { query: 'x' } });
+    await backends.close();
+  });
+
   it('are stubs, but where the policy or the user has an address', async () => {
     const backends = await serveBackends(POLICY, {});
     expect(backends.list).toMatchObject([

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
 import { type ModelStub, startModelStub } from '../../bin/start/model-stub';
+import { ModelKind } from '../../lib/policy';
 
 describe('model stub', () => {
   let stub: ModelStub;
@@ -92,6 +93,25 @@ describe('model stub', () => {
     expect((await client.models.list()).data).toHaveLength(1);
     const health: unknown = await (await fetch(`${stub.url}/health`)).json();
     expect(health).toEqual({ status: 'ok', backend: 'llama-gpu', calls: 3 });
+  });
+
+  it('echoes what a service is asked', async () => {
+    const answer = await fetch(stub.url, { method: 'POST', body: '{"query":"x"}' });
+    expect(await answer.json()).toEqual({ service: 'llama-gpu', request: { query: 'x' } });
+  });
+
+  it.each([
+    [ModelKind.CHAT, { messages: [{ role: 'user', content: 'x' }] }, 'chat.completion'],
+    [ModelKind.CHAT, { prompt: 'x' }, 'text_completion'],
+    [ModelKind.COMPLETION, { prompt: 'x' }, 'text_completion'],
+    [ModelKind.EMBEDDING, { input: 'x' }, 'list'],
+    [ModelKind.SERVICE, { input: 'x' }, undefined],
+  ])('serves a %s at one path of its own', async (kind, body, object) => {
+    const own = await startModelStub({ name: 'own', only: { path: '/own/path', kind } });
+    const post = (path: string) => fetch(own.url + path, { method: 'POST', body: JSON.stringify(body) });
+    expect(((await (await post('/own/path')).json()) as { object?: string }).object).toBe(object);
+    expect((await post('/v1/chat/completions')).status).toBe(404);
+    await own.close();
   });
 
   it('takes the time that it was given', async () => {

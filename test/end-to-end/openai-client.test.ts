@@ -89,6 +89,11 @@ describe.each(suites)('an official OpenAI client on %s', (_, surroundings) => {
     }
   });
 
+  it('chats with a stand-in for Bedrock, and no call leaves the machine', async () => {
+    const answer = await client.chat.completions.create(say('Good night', 'hosted'));
+    expect(answer.choices[0]?.message.content).toBe('This is nova, a model stub. You said: Good night');
+  });
+
   it('completes', async () => {
     const answer = await client.completions.create({ model: 'assistant', prompt: 'Once upon a time', max_tokens: 4 });
     expect(answer.choices[0]).toMatchObject({ text: 'This is primary, a', finish_reason: 'length' });
@@ -105,9 +110,19 @@ describe.each(suites)('an official OpenAI client on %s', (_, surroundings) => {
     expect(floats.data[0]?.embedding[7]).toBeCloseTo(one![7]!, 6);
   });
 
-  it('lists the models of the policy', async () => {
+  it('calls a service, whose answer is kept as a model’s is', async () => {
+    const ask = () => client.post('/services/retrieval', { body: { query: 'a question' } }).asResponse();
+    const first = await ask();
+    expect(await first.json()).toEqual({ service: 'searcher', request: { query: 'a question' } });
+    expect((await ask()).headers.get('x-cache')).toBe('hit');
+    await expect(client.post('/services/none', { body: {} })).rejects.toMatchObject({ code: 'model_not_found' });
+    const list = client.post('/services/retrieval', { body: [] });
+    await expect(list).rejects.toMatchObject({ status: 400, type: 'invalid_request_error' });
+  });
+
+  it('lists the models of the policy, and no service', async () => {
     const names = (await client.models.list()).data.map(({ id }) => id);
-    expect(names).toEqual(['assistant', 'resilient', 'embedding']);
+    expect(names).toEqual(['assistant', 'resilient', 'embedding', 'hosted']);
     expect((await client.models.retrieve('embedding')).id).toBe('embedding');
   });
 

@@ -22,11 +22,20 @@ const POLICY = {
     { name: 'hooli', plan: 'single', keys: [SINGLE_KEY] },
     { name: 'initech', plan: 'tight', keys: [TIGHT_KEY] },
   ],
-  backends: [{ name: 'primary' }, { name: 'secondary' }, { name: 'stoppable' }, { name: 'embedder' }],
+  backends: [
+    { name: 'primary' },
+    { name: 'secondary' },
+    { name: 'stoppable' },
+    { name: 'embedder' },
+    { name: 'searcher', path: '/search' },
+    { name: 'nova', bedrock: { modelId: 'eu.amazon.nova-lite-v1:0' } },
+  ],
   models: [
     { name: 'assistant', backends: ['primary', 'secondary'] },
     { name: 'resilient', backends: ['stoppable', 'secondary'] },
     { name: 'embedding', kind: 'embedding', backends: ['embedder'] },
+    { name: 'hosted', backends: ['nova'] },
+    { name: 'retrieval', kind: 'service', backends: ['searcher'] },
   ],
   cache: { ttlSeconds: 60 },
 };

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
 import { httpBackends } from '../../lambda/backends/http-backends';
 import { LocalStore } from '../../lambda/fault-tolerance/local-store';
+import type { CallBackend } from '../../lambda/gateway/backend-port';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
 import type { HttpEvent } from '../../lambda/gateway/http-event';
@@ -21,14 +22,18 @@ export interface Received {
   readonly trips: readonly (readonly Command[])[];
 }
 
-/** A gateway on a store and real HTTP backends. */
+/** A gateway on a store and real HTTP backends, which are given by their addresses or by what calls them. */
 export class RunningGateway {
   private readonly connection: StoreConnection;
   private readonly gateway: Gateway;
   private readonly records: RequestRecord[] = [];
   private trips: (readonly Command[])[] = [];
 
-  constructor(storeUrl: string, policy: ResolvedPolicy, backends: Readonly<Record<string, { url: string }>>) {
+  constructor(
+    storeUrl: string,
+    policy: ResolvedPolicy,
+    backends: Readonly<Record<string, { url: string }>> | CallBackend,
+  ) {
     this.connection = new StoreConnection({
       url: storeUrl,
       timeoutMs: 5000,
@@ -42,7 +47,7 @@ export class RunningGateway {
         return this.connection.trip(commands);
       }, Math.random),
       localStore: new LocalStore(Date.now, Math.random),
-      callBackend: httpBackends(backends),
+      callBackend: typeof backends === 'function' ? backends : httpBackends(backends),
       record: (record) => this.records.push(record),
       now: Date.now,
       random: () => 0.1,
@@ -51,7 +56,7 @@ export class RunningGateway {
     });
   }
 
-  /** Sends a request; `onBody` sees the answer as it comes and may hang up. */
+  /** Sends a request; `onSent` and `onBody`, which sees the answer as it comes, may hang up. */
   public async send(
     body: unknown,
     options: {
@@ -64,6 +69,7 @@ export class RunningGateway {
       principal?: string;
       onBody?: (text: string, hangUp: () => void) => void;
       hangUpAfterMs?: number;
+      onSent?: (hangUp: () => void) => void;
     } = {},
   ): Promise<Received> {
     this.trips = [];
@@ -87,6 +93,7 @@ export class RunningGateway {
       requestContext: { requestId: 'request-1', authorizer: { tenant, plan, expiresAt, principal } },
     };
     if (options.hangUpAfterMs !== undefined) setTimeout(() => stream.destroy(), options.hangUpAfterMs);
+    options.onSent?.(() => stream.destroy());
     await this.gateway.serve(request, client);
     return { status, headers, text, record: this.records.at(-1)!, trips: this.trips };
   }

@@ -3,7 +3,14 @@ import { Duration, NestedStack, Stack, Token } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import { Construct } from 'constructs';
-import { InferenceApi, type InferenceApiProps, type InferencePolicy, RatePlans, ResponseCache } from '../../../lib';
+import {
+  InferenceApi,
+  type InferenceApiProps,
+  type InferencePolicy,
+  ModelKind,
+  RatePlans,
+  ResponseCache,
+} from '../../../lib';
 import { usageKeyPrefix } from '../../../lib/security/usage-key';
 import { POLICY, givenVpc, newStack, templateOf } from '../synthesise';
 
@@ -77,6 +84,24 @@ describe('an inference API', () => {
     template.hasResourceProperties('AWS::ApiGateway::RequestValidator', { ValidateRequestBody: true });
   });
 
+  it('has a route for services where the policy has one, and takes any object there', () => {
+    const paths = (of: Template) =>
+      Object.values(of.findResources('AWS::ApiGateway::Resource')).map(
+        ({ Properties }) => (Properties as { PathPart: string }).PathPart,
+      );
+    expect(paths(template)).not.toContain('services');
+    const models = [...URLS.models, { name: 'retrieval', kind: ModelKind.SERVICE, backends: ['backup'] }];
+    const served = templateOf((stack) => addApi(stack, { policy: { ...URLS, models } }));
+    expect(paths(served)).toEqual(expect.arrayContaining(['services', '{service}']));
+    served.hasResourceProperties('AWS::ApiGateway::Model', {
+      Schema: Match.objectEquals({
+        $schema: 'http://json-schema.org/draft-04/schema#',
+        title: 'ServiceCall',
+        type: 'object',
+      }),
+    });
+  });
+
   it('logs who called, and neither key nor body', () => {
     template.hasResourceProperties('AWS::ApiGateway::Stage', {
       AccessLogSetting: { Format: Match.serializedJson(Match.objectLike({ tenant: '$context.authorizer.tenant' })) },
@@ -124,7 +149,7 @@ describe('an inference API', () => {
     }));
     const models = [{ name: 'qwen3-8b', backends: backends.map(({ name }) => name) }];
     expect(() => addApi(stack, { policy: { ...POLICY, backends, models } })).toThrow(
-      /^backends whose address is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
+      /^backends whose address or model is known at deployment only must fit into 4096 bytes of environment, got about \d+/,
     );
   });
 });

@@ -52,6 +52,17 @@ describe('an inference platform', () => {
     });
   });
 
+  it('builds no fleet for a model of Bedrock, and takes none', () => {
+    const backends = [POLICY.backends[0]!, { name: 'backup', bedrock: { modelId: 'eu.amazon.nova-lite-v1:0' } }];
+    const policy = { ...POLICY, backends };
+    const platform = (fleets: typeof FLEETS) =>
+      templateOf((stack) => new InferencePlatform(stack, 'Platform', { policy, fleets }));
+    platform(FLEETS).resourceCountIs('AWS::AutoScaling::AutoScalingGroup', 1);
+    expect(() => platform({ ...FLEETS, backup: FLEETS.gpu } as typeof FLEETS)).toThrow(
+      'fleets["backup"]: must name a backend without url and bedrock (gpu)',
+    );
+  });
+
   it('lets alarms publish to its encrypted topic', () => {
     template.hasResourceProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: {
@@ -123,12 +134,12 @@ describe('an inference platform', () => {
     [
       'a fleet is missing',
       { fleets: {} },
-      'fleets["gpu"]: is required, since the backend has no url: say what model it loads',
+      'fleets["gpu"]: is required, since the backend has neither url nor bedrock: say what model it loads',
     ],
     [
       'a fleet has no backend',
       { fleets: { ...FLEETS, tpu: FLEETS.gpu } },
-      'fleets["tpu"]: must name a backend without url (gpu)',
+      'fleets["tpu"]: must name a backend without url and bedrock (gpu)',
     ],
     [
       'a key stands in plain text',

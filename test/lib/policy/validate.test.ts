@@ -112,6 +112,16 @@ describe('a policy', () => {
       'models[0].backends[0]: must not be of Bedrock, which serves chat models only',
     ],
     [
+      'a service whose name is more than one part of a path',
+      { models: [{ name: 'search/docs', kind: 'service', backends: ['gpu'] }] },
+      'models[0].name: must have neither / nor :, since a service\'s name is one part of its path, got "search/docs"',
+    ],
+    [
+      'a degraded answer for a service',
+      { models: [{ name: 'search', kind: 'service', backends: ['gpu'], degradedAnswer: 'Sorry' }] },
+      'models[0].degradedAnswer: must be left out: a service has no text answer',
+    ],
+    [
       'a breaker that opens for longer at first than at most',
       { backends: [{ name: 'gpu', breaker: { openMs: 5000, maxOpenMs: 4000 } }] },
       'backends[0].breaker.maxOpenMs: must be at least openMs (5000), got 4000',
@@ -166,6 +176,19 @@ describe('a policy', () => {
   ])('with %s is refused', (_, change, message) => {
     expect(faultsOf(change)).toContain(message);
   });
+
+  it.each(['/', '/search', '/v1/models/x:predict', '/a%20b'])('takes %s as the path of a backend', (path) => {
+    expect(faultsOf({ backends: [{ name: 'gpu', path }, POLICY.backends[1]] })).toEqual([]);
+  });
+
+  it.each(['search', '//elsewhere', '/..', '/\\elsewhere', '/predict:all', '/a b', '/a?b', '/ä'])(
+    'refuses %s as the path of a backend',
+    (path) => {
+      expect(faultsOf({ backends: [{ name: 'gpu', path }, POLICY.backends[1]] })).toEqual([
+        `backends[0].path: must be a path such as "/v1/search", without query or white space, got ${JSON.stringify(path)}`,
+      ]);
+    },
+  );
 
   it('may carry keys for a local run, each to one tenant', () => {
     const tenants = [

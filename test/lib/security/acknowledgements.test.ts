@@ -8,7 +8,9 @@ import { FLEETS, POLICY, givenVpc, newStack } from '../synthesise';
 /** Everything that the constructs acknowledge, as `id: reason`. */
 function acknowledged(): Set<string> {
   const stack = newStack();
-  new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  const bedrock = { modelId: 'global.amazon.nova-lite-v1:0' };
+  const policy = { ...POLICY, backends: [POLICY.backends[0]!, { name: 'backup', bedrock }] };
+  new InferencePlatform(stack, 'Platform', { policy, fleets: FLEETS });
   new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: { model: 'Qwen/Qwen3-8B' } });
   const findings = stack.node.findAll().flatMap((construct) => {
     const rules = construct.node.metadata
