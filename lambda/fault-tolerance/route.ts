@@ -16,6 +16,8 @@ export type Attempt<Answer, Refusal> =
       readonly reason: FallbackReason;
       readonly outcome: Outcome;
       readonly retriable: boolean;
+      /** How long the backend wants to be left alone, in milliseconds; undefined where it did not say. */
+      readonly cooldownMs?: number;
     }
   /** The client is gone. */
   | { readonly kind: 'abandoned' };
@@ -25,7 +27,12 @@ export interface FinishedCall {
   readonly backend: ResolvedBackend;
   readonly probe: boolean;
   readonly outcome: Outcome;
+  /** How long the backend wants to be left alone, in milliseconds; undefined where it did not say. */
+  readonly cooldownMs?: number;
 }
+
+/** Answer of a backend's breaker to a caller; `cooling` where the backend has asked to be left alone for a while. */
+export type Permission = Claim | 'cooling';
 
 /** How the chain was gone through. */
 export interface Route<Answer, Refusal> {
@@ -44,7 +51,7 @@ export interface Route<Answer, Refusal> {
 /** What routing needs from outside. */
 export interface RoutePorts<Answer, Refusal> {
   /** Asks a backend's breaker. */
-  readonly permission: (backend: ResolvedBackend) => Promise<Claim>;
+  readonly permission: (backend: ResolvedBackend) => Promise<Permission>;
   readonly attempt: (backend: ResolvedBackend) => Promise<Attempt<Answer, Refusal>>;
   readonly budget: (backend: ResolvedBackend) => { earn(): void; spend(): boolean };
   readonly pause: (ms: number) => Promise<void>;
@@ -62,8 +69,8 @@ export async function route<Answer, Refusal>(
   let retries = 0;
   for (const backend of chain) {
     const permission = await ports.permission(backend);
-    if (permission === 'refused') {
-      reason = 'circuit_open';
+    if (permission === 'refused' || permission === 'cooling') {
+      reason = permission === 'cooling' ? 'backend_busy' : 'circuit_open';
       fallback ??= reason;
       continue;
     }
@@ -77,7 +84,7 @@ export async function route<Answer, Refusal>(
         finished.push({ backend, probe, outcome: 'ignored' });
         return { end: result.kind === 'refused' ? { ...result, backend } : result, ...passed };
       }
-      finished.push({ backend, probe, outcome: result.outcome });
+      finished.push(failedCall(backend, probe, result));
       reason = result.reason;
       // A permit is for one call.
       const mayRetry = result.retriable && !probe && attempt <= backend.retries.max;
@@ -88,4 +95,12 @@ export async function route<Answer, Refusal>(
     fallback ??= reason;
   }
   return { end: { kind: 'exhausted', reason }, ...(fallback && { fallback }), finished, retries };
+}
+
+function failedCall(
+  backend: ResolvedBackend,
+  probe: boolean,
+  { outcome, cooldownMs }: Extract<Attempt<never, never>, { kind: 'failed' }>,
+): FinishedCall {
+  return { backend, probe, outcome, ...(cooldownMs !== undefined && { cooldownMs }) };
 }

@@ -169,7 +169,8 @@ function findAnswer(
       if (way === 'blocked') return 'refused';
       return store.claim(backend, probe).catch(() => ports.localStore.claim(backend, probe));
     },
-    attempt: (backend) => attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp }),
+    attempt: (backend) =>
+      attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp, now: ports.now }),
     budget: ports.budget,
     pause: ports.pause,
     random: ports.random,

@@ -55,6 +55,8 @@ export interface CallOutcome {
   /** Whether the call held a probe's permit. */
   readonly probe: boolean;
   readonly outcome: Outcome;
+  /** How long the backend wants to be left alone, in milliseconds; undefined where it did not say. */
+  readonly cooldownMs?: number;
 }
 
 /** What the store is told after a request's last byte. */
