@@ -1,5 +1,7 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Claim, Outcome } from '../circuit-breaking/breaker';
+import type { CallSignal } from '../gateway/backend-port';
+import { type Race, race, type Timer } from './hedge';
 import { retryDelayMs } from './retry-budget';
 
 /** Why a backend was passed over: what the client reads in `x-fallback`. */
@@ -42,20 +44,37 @@ export interface Route<Answer, Refusal> {
     | { readonly kind: 'abandoned' }
     /** Every backend failed or was passed over; the reason is the last one's. */
     | { readonly kind: 'exhausted'; readonly reason: FallbackReason };
-  /** Why the first choice did not answer; undefined where it did. */
-  readonly fallback?: FallbackReason;
+  /** Why the first choice did not answer; undefined where it did. `hedged`: a second call was sooner. */
+  readonly fallback?: FallbackReason | 'hedged';
   readonly finished: readonly FinishedCall[];
   readonly retries: number;
+  /** Whether a second call was made beside the first. */
+  readonly hedged: boolean;
+}
+
+/** When and with whom a second call is made beside the first. */
+export interface Hedging {
+  /** How long the first call may wait, in milliseconds; undefined while that is not known. */
+  readonly delayMs: (backend: ResolvedBackend) => number | undefined;
+  /** Whether a backend may be called without asking its breaker. */
+  readonly isFree: (backend: ResolvedBackend) => boolean;
+  /** Takes note of a first call that was given up, without an answer after so many milliseconds. */
+  readonly noteGivenUp: (backend: ResolvedBackend, afterMs: number) => void;
+  readonly timer: Timer;
 }
 
 /** What routing needs from outside. */
 export interface RoutePorts<Answer, Refusal> {
   /** Asks a backend's breaker. */
   readonly permission: (backend: ResolvedBackend) => Promise<Permission>;
-  readonly attempt: (backend: ResolvedBackend) => Promise<Attempt<Answer, Refusal>>;
+  readonly attempt: (backend: ResolvedBackend, signal: CallSignal) => Promise<Attempt<Answer, Refusal>>;
   readonly budget: (backend: ResolvedBackend) => { earn(): void; spend(): boolean };
   readonly pause: (ms: number) => Promise<void>;
   readonly random: () => number;
+  /** Aborted when the client is gone. */
+  readonly hungUp: CallSignal;
+  /** Undefined where each call is made alone. */
+  readonly hedging?: Hedging;
 }
 
 /** Goes down a model's chain until a backend answers: retries within the budget on one, then the next. */
@@ -64,10 +83,14 @@ export async function route<Answer, Refusal>(
   ports: RoutePorts<Answer, Refusal>,
 ): Promise<Route<Answer, Refusal>> {
   const finished: FinishedCall[] = [];
-  let fallback: FallbackReason | undefined;
+  /** Backends that have had their turn beside another. */
+  const passed = new Set<ResolvedBackend>();
+  let fallback: Route<Answer, Refusal>['fallback'];
   let reason: FallbackReason = 'backend_error';
   let retries = 0;
+  let isFirstCall = true;
   for (const backend of chain) {
+    if (passed.has(backend)) continue;
     const permission = await ports.permission(backend);
     if (permission === 'refused' || permission === 'cooling') {
       reason = permission === 'cooling' ? 'backend_busy' : 'circuit_open';
@@ -77,30 +100,66 @@ export async function route<Answer, Refusal>(
     const probe = permission === 'permit';
     ports.budget(backend).earn();
     for (let attempt = 1; ; attempt++) {
-      const result = await ports.attempt(backend);
-      const passed = { ...(fallback && { fallback }), finished, retries };
-      if (result.kind === 'answered') return { end: { ...result, backend, probe }, ...passed };
-      if (result.kind !== 'failed') {
-        finished.push({ backend, probe, outcome: 'ignored' });
-        return { end: result.kind === 'refused' ? { ...result, backend } : result, ...passed };
+      // A probe is made to be judged, so it is left to end by itself.
+      const later = ports.hedging && isFirstCall && !probe ? chain.slice(chain.indexOf(backend) + 1) : [];
+      isFirstCall = false;
+      const { result, other, ...answering } = await call(backend, later, ports);
+      if (other) {
+        passed.add(other.backend).add(answering.backend);
+        finished.push(finishedCall(other.backend, false, other.result));
+        const isSecond = answering.backend !== backend && result.kind !== 'abandoned';
+        if (isSecond) fallback ??= other.result?.kind === 'failed' ? other.result.reason : 'hedged';
       }
-      finished.push(failedCall(backend, probe, result));
+      const told = () => ({ ...(fallback && { fallback }), finished, retries, hedged: passed.size > 0 });
+      if (result.kind === 'answered') return { end: { ...result, backend: answering.backend, probe }, ...told() };
+      finished.push(finishedCall(answering.backend, probe, result));
+      if (result.kind === 'refused') return { end: { ...result, backend: answering.backend }, ...told() };
+      if (result.kind === 'abandoned') return { end: result, ...told() };
       reason = result.reason;
-      // A permit is for one call.
-      const mayRetry = result.retriable && !probe && attempt <= backend.retries.max;
+      // A permit is for one call, and a second call stands in for the retries of the first.
+      const mayRetry = result.retriable && !probe && !other && attempt <= backend.retries.max;
       if (!mayRetry || !ports.budget(backend).spend()) break;
       retries += 1;
       await ports.pause(retryDelayMs(attempt, ports.random));
     }
     fallback ??= reason;
   }
-  return { end: { kind: 'exhausted', reason }, ...(fallback && { fallback }), finished, retries };
+  return {
+    end: { kind: 'exhausted', reason },
+    ...(fallback && { fallback }),
+    finished,
+    retries,
+    hedged: passed.size > 0,
+  };
 }
 
-function failedCall(
+/** Calls a backend, and beside it one of those that come later where that is wanted and the first is late. */
+async function call<Answer, Refusal>(
+  backend: ResolvedBackend,
+  later: readonly ResolvedBackend[],
+  ports: RoutePorts<Answer, Refusal>,
+): Promise<Race<Answer, Refusal>> {
+  const { attempt, budget, hedging, hungUp } = ports;
+  const free = hedging ? later.filter(hedging.isFree) : [];
+  const [next] = free;
+  const delayMs = next && hedging?.delayMs(backend);
+  if (!next || !hedging || delayMs === undefined) return { backend, result: await attempt(backend, hungUp) };
+  // Second calls are a share of first ones, also where their backend has no first ones of its own.
+  budget(next).earn();
+  const second = () => free.find((candidate) => budget(candidate).spend());
+  const raced = await race(backend, delayMs, { attempt, second, timer: hedging.timer, hungUp });
+  const { other, result } = raced;
+  if (result.kind === 'answered' && other?.backend === backend && !other.result) hedging.noteGivenUp(backend, delayMs);
+  return raced;
+}
+
+/** What a breaker is told of a call without an answer; one that was given up says nothing about its backend. */
+function finishedCall(
   backend: ResolvedBackend,
   probe: boolean,
-  { outcome, cooldownMs }: Extract<Attempt<never, never>, { kind: 'failed' }>,
+  result: Attempt<unknown, unknown> | undefined,
 ): FinishedCall {
+  if (result?.kind !== 'failed') return { backend, probe, outcome: 'ignored' };
+  const { outcome, cooldownMs } = result;
   return { backend, probe, outcome, ...(cooldownMs !== undefined && { cooldownMs }) };
 }

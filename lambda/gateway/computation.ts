@@ -2,6 +2,7 @@ import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
 import { passage } from '../circuit-breaking/breaker';
 import { type CacheUse, MAX_ENTRY_BYTES, type StoredEntry } from '../caching/entry';
 import { degradedAnswer } from '../fault-tolerance/degraded-answer';
+import type { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import type { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type FinishedCall, type Route, route } from '../fault-tolerance/route';
 import type { RequestRecord } from '../observability/request-record';
@@ -11,6 +12,7 @@ import { ApiError } from './api-error';
 import { type Answer, attempt, type StreamedAnswer, type WholeAnswer } from './attempt';
 import type { ClientConnection } from './client-connection';
 import { closeStream, deliverStream } from './deliver-stream';
+import { hedgingOf, noteFirstByte } from './hedging';
 import type { InferenceRequest } from './inference-request';
 import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
@@ -42,8 +44,11 @@ export interface Computation {
   readonly headers: Record<string, string>;
 }
 
-/** The gateway's ports, and each backend's budget for retries. */
-export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
+/** The gateway's ports, each backend's budget for retries, and how long its first bytes have taken. */
+export type ComputePorts = GatewayPorts & {
+  readonly budget: (backend: ResolvedBackend) => RetryBudget;
+  readonly firstBytes: FirstByteTimes;
+};
 
 /**
  * Steps two to six: admit, route, stream, settle. Settling begins when the answer is known to be whole and is not
@@ -106,6 +111,7 @@ async function answer(
   const routed = await findAnswer(computation, admitted, asked, ports);
   const { end, fallback } = routed;
   record.retries = routed.retries;
+  record.hedged = routed.hedged;
   if (fallback) {
     record.fallback = fallback;
     headers['x-fallback'] = fallback;
@@ -162,18 +168,27 @@ function findAnswer(
   ports: ComputePorts,
 ): Promise<Route<Answer, ApiError>> {
   const probe = { id: asked.id, leaseMs: asked.leaseMs };
+  const { firstBytes, timer } = ports;
+  const passageOf = ({ name }: ResolvedBackend) =>
+    passage(admission.breakers[name] ?? { status: 'closed', openUntil: 0 }, admission.now);
+  const hedging = hedgingOf(request, { firstBytes, timer, isFree: (backend) => passageOf(backend) === 'free' });
   return route(chain, {
     permission: async (backend) => {
-      const way = passage(admission.breakers[backend.name] ?? { status: 'closed', openUntil: 0 }, admission.now);
+      const way = passageOf(backend);
       if (way === 'free') return 'closed';
       if (way === 'blocked') return 'refused';
       return store.claim(backend, probe).catch(() => ports.localStore.claim(backend, probe));
     },
-    attempt: (backend) =>
-      attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp, now: ports.now }),
+    attempt: async (backend, signal) => {
+      const result = await attempt(backend, request, { call: ports.callBackend, requestId, signal, now: ports.now });
+      noteFirstByte(firstBytes, backend, request, result);
+      return result;
+    },
     budget: ports.budget,
     pause: ports.pause,
     random: ports.random,
+    hungUp: client.hungUp,
+    ...(hedging && { hedging }),
   });
 }
 

@@ -2,6 +2,7 @@ import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/pol
 import { parseCacheControl } from '../caching/cache-control';
 import { cacheKey } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
+import { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import { RetryBudget } from '../fault-tolerance/retry-budget';
 import type { RequestRecord } from '../observability/request-record';
 import { ApiError } from './api-error';
@@ -31,7 +32,11 @@ export class Gateway {
     this.budgets = new Map(
       ports.policy.backends.map(({ name, retries }) => [name, new RetryBudget(retries.budgetRatio)]),
     );
-    this.computePorts = { ...ports, budget: (backend) => this.budgetOf(backend) };
+    this.computePorts = {
+      ...ports,
+      budget: (backend) => this.budgetOf(backend),
+      firstBytes: new FirstByteTimes(),
+    };
   }
 
   /** Serves one request. Settles when the answer is sent, the books are settled and the record is written. */

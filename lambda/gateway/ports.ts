@@ -1,4 +1,5 @@
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
+import type { Timer } from '../fault-tolerance/hedge';
 import type { RecordSink } from '../observability/request-record';
 import type { CallBackend } from './backend-port';
 import type { RequestStore } from './request-store';
@@ -17,6 +18,7 @@ export interface GatewayPorts {
   /** From 0 up to 1. */
   readonly random: () => number;
   readonly pause: (ms: number) => Promise<void>;
+  readonly timer: Timer;
   /** A new id: letters, digits and hyphens. */
   readonly newId: () => string;
 }

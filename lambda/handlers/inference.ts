@@ -41,6 +41,12 @@ const gateway = new Gateway({
   now: Date.now,
   random: Math.random,
   pause: (ms) => pause(ms),
+  timer: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
   newId: randomUUID,
 });
 

@@ -21,6 +21,8 @@ export interface RequestRecord {
   inputTokens?: number;
   outputTokens?: number;
   retries?: number;
+  /** Whether a second backend was asked beside the first. */
+  hedged?: boolean;
   /** Whether limits, breakers and cache of this process stood in for the store. */
   storeLost: boolean;
   hungUp: boolean;

@@ -196,6 +196,11 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     return this.metric('Fallbacks', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
+  /** Requests for which a second backend was asked beside the first, by the model's `hedging`. */
+  public metricHedges(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Hedges', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
   /** Requests that were refused by a limit. */
   public metricRateLimited(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('RateLimited', { statistic: cloudwatch.Stats.SUM, ...props });

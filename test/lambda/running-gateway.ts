@@ -47,11 +47,17 @@ export class RunningGateway {
       now: Date.now,
       random: () => 0.1,
       pause: (ms) => pause(ms),
+      timer: (ms, callback) => {
+        const timer = setTimeout(callback, ms);
+        return () => {
+          clearTimeout(timer);
+        };
+      },
       newId: randomUUID,
     });
   }
 
-  /** Sends a request; `onBody` sees the answer as it comes and may hang up. */
+  /** Sends a request; `onBody` sees the answer as it comes and may hang up, `onStart` gets to hang up at any time. */
   public async send(
     body: unknown,
     options: {
@@ -61,6 +67,7 @@ export class RunningGateway {
       tenant?: string;
       plan?: string;
       onBody?: (text: string, hangUp: () => void) => void;
+      onStart?: (hangUp: () => void) => void;
     } = {},
   ): Promise<Received> {
     this.trips = [];
@@ -70,6 +77,7 @@ export class RunningGateway {
       text += part.toString();
       options.onBody?.(text, () => stream.destroy());
     });
+    options.onStart?.(() => stream.destroy());
     const client = clientConnection(stream, (code, sent) => {
       [status, headers] = [code, sent];
       return stream;

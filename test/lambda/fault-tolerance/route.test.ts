@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ResolvedBackend } from '../../../lib/policy/defaults';
 import { type Attempt, type Permission, route } from '../../../lambda/fault-tolerance/route';
+import { HangUp } from '../../../lambda/gateway/hang-up';
 import { policy } from '../policy';
 
 const chain = policy().backends;
@@ -16,6 +17,7 @@ function routed(
     budget: () => ({ earn: () => undefined, spend: () => true }),
     pause: () => Promise.resolve(),
     random: () => 0,
+    hungUp: new HangUp(),
   });
 }
 
