@@ -39,9 +39,12 @@ export class Gateway {
     };
   }
 
-  /** Serves one request. Settles when the answer is sent, the books are settled and the record is written. */
+  /**
+   * Serves one request. Settles when the answer is sent, the books are settled, the record is written and breakers that
+   * changed are announced.
+   */
   public async serve(event: HttpEvent, client: ClientConnection): Promise<void> {
-    const { now, newId, record: write } = this.ports;
+    const { now, newId, record: write, announce } = this.ports;
     const requestId = event.requestContext.requestId ?? newId();
     const record: RequestRecord = {
       requestId,
@@ -59,6 +62,9 @@ export class Gateway {
     }
     record.durationMs = now() - record.startedAt;
     write(record);
+    const { transitions = [] } = record;
+    if (transitions.length === 0) return;
+    await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
   }
 
   private async answer(

@@ -1,4 +1,5 @@
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
+import type { Announce } from '../circuit-breaking/announce';
 import type { Timer } from '../fault-tolerance/hedge';
 import type { RecordSink } from '../observability/request-record';
 import type { CallBackend } from './backend-port';
@@ -13,6 +14,8 @@ export interface GatewayPorts {
   readonly localStore: RequestStore;
   readonly callBackend: CallBackend;
   readonly record: RecordSink;
+  /** Tells of breakers that a request has moved, once its answer is sent. */
+  readonly announce: Announce;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** From 0 up to 1. */

@@ -74,6 +74,8 @@ export interface Transition {
   readonly backend: string;
   readonly from: BreakerStatus;
   readonly to: BreakerStatus;
+  /** When a breaker that opened lets probes through, in milliseconds since 1970; undefined where that is not known. */
+  readonly openUntil?: number;
 }
 
 /** Where limits, breakers and stored answers are kept: the shared store, or this process while that is lost. */

@@ -26,7 +26,12 @@ export interface RequestRecord {
   /** Whether limits, breakers and cache of this process stood in for the store. */
   storeLost: boolean;
   hungUp: boolean;
-  transitions?: readonly { readonly backend: string; readonly from: BreakerStatus; readonly to: BreakerStatus }[];
+  transitions?: readonly {
+    readonly backend: string;
+    readonly from: BreakerStatus;
+    readonly to: BreakerStatus;
+    readonly openUntil?: number;
+  }[];
   /** A fault of ours. */
   fault?: { readonly message: string; readonly stack?: string };
 }

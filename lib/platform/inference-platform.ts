@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
@@ -57,6 +58,13 @@ export interface InferencePlatformProps {
    * @default - a new topic, encrypted by `encryptionKey`
    */
   readonly alarmTopic?: sns.ITopic;
+
+  /**
+   * Bus that hears of breakers that change their state.
+   *
+   * @default - the account's default bus
+   */
+  readonly eventBus?: events.IEventBus;
 
   /**
    * Node type of the store.
@@ -163,6 +171,7 @@ export class InferencePlatform extends Construct {
       vpc: this.vpc,
       store: this.cache,
       endpoints: this.endpoints,
+      eventBus: props.eventBus,
       cloudWatchRole: props.cloudWatchRole,
       ...stored,
     });

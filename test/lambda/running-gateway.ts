@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
 import { httpBackends } from '../../lambda/backends/http-backends';
 import { LocalStore } from '../../lambda/fault-tolerance/local-store';
+import type { StateChange } from '../../lambda/circuit-breaking/state-change';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
 import type { HttpEvent } from '../../lambda/gateway/http-event';
@@ -19,6 +20,8 @@ export interface Received {
   readonly record: RequestRecord;
   /** Commands of each trip to the store. */
   readonly trips: readonly (readonly Command[])[];
+  /** Breakers that were announced as changed. */
+  readonly changes: readonly StateChange[];
 }
 
 /** A gateway on a store and real HTTP backends. */
@@ -27,6 +30,7 @@ export class RunningGateway {
   private readonly gateway: Gateway;
   private readonly records: RequestRecord[] = [];
   private trips: (readonly Command[])[] = [];
+  private changes: StateChange[] = [];
 
   constructor(storeUrl: string, policy: ResolvedPolicy, backends: Readonly<Record<string, { url: string }>>) {
     this.connection = new StoreConnection({
@@ -44,6 +48,10 @@ export class RunningGateway {
       localStore: new LocalStore(Date.now),
       callBackend: httpBackends(backends),
       record: (record) => this.records.push(record),
+      announce: (changes) => {
+        this.changes.push(...changes);
+        return Promise.resolve();
+      },
       now: Date.now,
       random: () => 0.1,
       pause: (ms) => pause(ms),
@@ -71,6 +79,7 @@ export class RunningGateway {
     } = {},
   ): Promise<Received> {
     this.trips = [];
+    this.changes = [];
     const stream = new PassThrough();
     let [status, headers, text] = [0, {} as Readonly<Record<string, string>>, ''];
     stream.on('data', (part: Buffer) => {
@@ -92,7 +101,7 @@ export class RunningGateway {
       requestContext: { requestId: 'request-1', authorizer: { tenant, plan } },
     };
     await this.gateway.serve(request, client);
-    return { status, headers, text, record: this.records.at(-1)!, trips: this.trips };
+    return { status, headers, text, record: this.records.at(-1)!, trips: this.trips, changes: this.changes };
   }
 
   public close(): void {
