@@ -20,7 +20,7 @@ import { SCRIPTS } from './scripts';
 export type Trip = (commands: readonly Command[]) => Promise<unknown[]>;
 
 /** A breaker that no call has touched for a day starts afresh. */
-const BREAKER_LIFE_MS = 86_400_000;
+export const BREAKER_LIFE_MS = 86_400_000;
 
 /** Commands that wait for the store to answer again. What goes beyond is left to the ends of its leases. */
 const MOST_OWED = 100;
@@ -190,6 +190,7 @@ function tenantKeys(tenant: string): [string, string] {
   return [`{${tenant}}:limits`, `{${tenant}}:parallel`];
 }
 
-function breakerKey(backend: string): string {
+/** Key of a backend's breaker. */
+export function breakerKey(backend: string): string {
   return `breaker:{${backend}}`;
 }

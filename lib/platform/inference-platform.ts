@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
 import { ResponseCache } from '../caching/response-cache';
+import { BreakerControl } from '../circuit-breaking/breaker-control';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
@@ -123,6 +124,9 @@ export class InferencePlatform extends Construct {
   /** The entry. */
   public readonly api: InferenceApi;
 
+  /** Reads the gateway's breakers for operators, and overrides them. */
+  public readonly breakerControl: BreakerControl;
+
   /** Usage plans and API keys. */
   public readonly ratePlans: RatePlans;
 
@@ -173,6 +177,16 @@ export class InferencePlatform extends Construct {
       endpoints: this.endpoints,
       eventBus: props.eventBus,
       cloudWatchRole: props.cloudWatchRole,
+      ...stored,
+    });
+    const { policyLayer, serviceName, metricsNamespace, eventBus } = this.api.inference;
+    this.breakerControl = new BreakerControl(this, 'BreakerControl', {
+      policyLayer,
+      vpc: this.vpc,
+      store: this.cache,
+      serviceName,
+      metricsNamespace,
+      eventBus,
       ...stored,
     });
     this.ratePlans = new RatePlans(this, 'RatePlans', {
