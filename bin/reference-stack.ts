@@ -78,7 +78,7 @@ export class ReferenceStack extends Stack {
   }
 
   private addOutputs(policy: InferencePolicy): void {
-    const { api, ratePlans, alarmTopic, dashboard } = this.platform;
+    const { api, breakerControl, ratePlans, alarmTopic, dashboard } = this.platform;
     new CfnOutput(this, 'BaseUrl', { value: api.baseUrl, description: 'Base URL for any OpenAI client' });
     for (const { name } of policy.tenants) {
       new CfnOutput(this, `ReadKeyOf-${name}`.replaceAll('-', ''), {
@@ -86,6 +86,10 @@ export class ReferenceStack extends Stack {
         description: `Prints the API key of tenant ${name}`,
       });
     }
+    new CfnOutput(this, 'BreakerControlFunctionName', {
+      value: breakerControl.handler.function.functionName,
+      description: 'Invoke with {} to read the breakers, with backend and force to override one',
+    });
     new CfnOutput(this, 'AlarmTopicArn', { value: alarmTopic.topicArn, description: 'Subscribe to hear of alarms' });
     new CfnOutput(this, 'DashboardUrl', {
       value: `https://console.aws.amazon.com/cloudwatch/home?region=${this.region}#dashboards:name=${dashboard.dashboard.dashboardName}`,

@@ -2,6 +2,7 @@
 import { App, Stack } from 'aws-cdk-lib';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import {
+  BreakerControl,
   GpuFleet,
   InferenceApi,
   type InferencePolicy,
@@ -42,6 +43,10 @@ const apiStack = new Stack(app, 'Api');
 const store = new ResponseCache(apiStack, 'Store', { vpc, nodes: 2 });
 const api = new InferenceApi(apiStack, 'Api', { policy, vpc, store });
 new RatePlans(apiStack, 'Plans', { policy, restApi: api.restApi, tenants: api.tenants });
+
+// A function by which operators read and override the gateway's breakers.
+const { policyLayer, serviceName } = api.inference;
+new BreakerControl(apiStack, 'BreakerControl', { policyLayer, serviceName, vpc, store });
 
 // Alarms on a topic that is there already.
 const alarmStack = new Stack(app, 'Alarms');

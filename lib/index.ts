@@ -1,5 +1,6 @@
 export * from './auto-scaling';
 export * from './caching';
+export * from './circuit-breaking';
 export * from './gateway';
 export * from './handlers';
 export * from './load-balancing';

@@ -119,13 +119,17 @@ function withAddresses(policy: InferencePolicy, backends: readonly LocalBackend[
   };
 }
 
-/** In place of what a deployment knows: addresses on this machine, and no IAM, whose tokens nobody here checks. */
+/**
+ * In place of what a deployment knows: addresses on this machine, no IAM, whose tokens nobody here checks, and no event
+ * bus: breakers that change are in the functions' own log.
+ */
 function localEnvironment(store: LocalStore, tableUrl: string): LocalValues {
   return {
     STORE_URL: store.url,
     ...(store.timeoutMs !== undefined && { STORE_TIMEOUT_MS: String(store.timeoutMs) }),
     STORE_USER: undefined,
     STORE_CACHE_NAME: undefined,
+    EVENT_BUS: undefined,
     POLICY_FILE: '/opt/policy.json',
     TABLE_NAME: 'tenant-keys',
     AWS_ENDPOINT_URL_DYNAMODB: tableUrl,

@@ -44,19 +44,25 @@ local function push_step(window, letter, seconds)
   return kept, calls, failures, slow
 end
 
--- Records the outcome of a call and returns the status before and after. `rules` in the order of the arguments: kind
+-- Records the outcome of a call and returns the status before and after, and when an open breaker lets probes through. `rules` in the order of the arguments: kind
 -- and size of the window, minimum of calls, failure rate, slow rate, ms that it stays open, and at most, probes, ms for
 -- which an idle breaker is kept.
 local function record_outcome(key, id, letter, cooldown_ms, rules)
-  local known = redis.call('HMGET', key, 'status', 'window', 'permits', 'reopened', 'cooldown')
+  local known = redis.call('HMGET', key, 'status', 'window', 'permits', 'reopened', 'cooldown', 'forced')
   local status = text(known[1], 'closed')
+  -- A breaker that nobody calls is forgotten, but no operator's order before its end.
+  local function keep()
+    if text(known[6], '') == '' then
+      redis.call('PEXPIRE', key, rules.life)
+    end
+  end
   if cooldown_ms > 0 then
     local ends = math.max(now + cooldown_ms, number(known[5], 0))
     redis.call('HSET', key, 'cooldown', string.format('%.6f', ends))
-    redis.call('PEXPIRE', key, rules.life)
+    keep()
   end
   if status == 'open' then
-    return status, status
+    return status, status, '0'
   end
 
   local permits, held = '', false
@@ -69,10 +75,10 @@ local function record_outcome(key, id, letter, cooldown_ms, rules)
       end
     end
     if not held then
-      return status, status
+      return status, status, '0'
     end
   elseif letter == 'i' then
-    return status, status
+    return status, status, '0'
   end
 
   local window = text(known[2], '')
@@ -119,6 +125,6 @@ local function record_outcome(key, id, letter, cooldown_ms, rules)
     'permits', permits,
     'reopened', string.format('%.0f', reopened)
   )
-  redis.call('PEXPIRE', key, rules.life)
-  return status, after
+  keep()
+  return status, after, opens_until
 end

@@ -3,7 +3,7 @@
 -- KEYS  1 the breaker
 -- ARGV  1 id of the caller, 2 lease of the permit in ms, 3 number of probes, 4 ms for which an idle breaker is kept
 -- Reply 'closed' where no permit is needed any more, 'permit' or 'refused'; then the status before and after
-local known = redis.call('HMGET', KEYS[1], 'status', 'until', 'window', 'permits')
+local known = redis.call('HMGET', KEYS[1], 'status', 'until', 'window', 'permits', 'forced')
 local status = known[1]
 if status ~= 'open' and status ~= 'half_open' then
   return { 'closed', 'closed', 'closed' }
@@ -29,5 +29,7 @@ if in_progress + #window < tonumber(ARGV[3]) then
   answer = 'permit'
 end
 redis.call('HSET', KEYS[1], 'status', 'half_open', 'until', '0', 'window', window, 'permits', permits)
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+if text(known[5], '') == '' then
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
 return { answer, status, 'half_open' }

@@ -81,7 +81,9 @@ export class LocalStore implements StandInStore {
     this.limits.settle(admitted.tenant, admitted, { ...admitted, ...used }, now);
     const transitions = outcomes.flatMap(({ backend, ...call }) => {
       const [before, after] = this.breakers.record(backend, call, now);
-      return before.status === after.status ? [] : [{ backend: backend.name, from: before.status, to: after.status }];
+      if (before.status === after.status) return [];
+      const open = after.status === 'open' && { openUntil: after.openUntil };
+      return [{ backend: backend.name, from: before.status, to: after.status, ...open }];
     });
     return Promise.resolve(transitions);
   }

@@ -1,5 +1,6 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Outcome } from '../circuit-breaking/outcome-window';
+import { cooldownMs } from '../circuit-breaking/cooldown';
 import type { Attempt } from '../fault-tolerance/route';
 import { ApiError } from './api-error';
 import { type BackendAnswer, BackendFailure, type CallBackend, type CallSignal, UnsuitedBackend } from './backend-port';
@@ -40,11 +41,21 @@ export interface StreamedAnswer {
 /** Larger answers are not buffered: a function has to hold the text several times over. */
 const MAX_WHOLE_BYTES = 32 * 1024 * 1024;
 
+/** What a call needs besides the request. */
+export interface AttemptContext {
+  readonly call: CallBackend;
+  readonly requestId: string;
+  /** Aborted when nobody wants the answer any more. */
+  readonly signal: CallSignal;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
 /** Calls one backend once, and makes sure that an answer is one before the client sees any of it. */
 export async function attempt(
   backend: ResolvedBackend,
   request: InferenceRequest,
-  context: { readonly call: CallBackend; readonly requestId: string; readonly signal: CallSignal },
+  context: AttemptContext,
 ): Promise<Attempt<Answer, ApiError>> {
   // The first byte of a text that is not streamed comes when all of it is written, so only the total limit is fair.
   const isWholeText = !request.stream && (request.endpoint === 'chat' || request.endpoint === 'completions');
@@ -63,7 +74,7 @@ export async function attempt(
       firstByteMs: isWholeText ? totalMs : firstTokenMs,
       signal: context.signal,
     });
-    if (answer.status !== 200) return await refusalOf(answer);
+    if (answer.status !== 200) return await refusalOf(answer, backend, context.now());
     const slow = !isWholeText && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
     const outcome = slow ? 'slowSuccess' : 'success';
     return streams(answer, request) ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
@@ -108,10 +119,18 @@ function failed(failure: BackendFailure): Attempt<Answer, ApiError> {
 }
 
 /** Sorts an answer that is none: the backend's fault, its haste, or the client's fault. */
-async function refusalOf(answer: BackendAnswer): Promise<Attempt<Answer, ApiError>> {
+async function refusalOf(
+  answer: BackendAnswer,
+  { breaker }: ResolvedBackend,
+  now: number,
+): Promise<Attempt<Answer, ApiError>> {
   const { status } = answer;
   const text = await textOf(answer, 64 * 1024);
-  if (status === 429) return { kind: 'failed', reason: 'backend_busy', outcome: 'ignored', retriable: false };
+  if (status === 429) {
+    const cooldown = cooldownMs(answer.headers, now, breaker.maxCooldownMs);
+    const busy = { kind: 'failed', reason: 'backend_busy', outcome: 'ignored', retriable: false } as const;
+    return { ...busy, ...(cooldown !== undefined && { cooldownMs: cooldown }) };
+  }
   if (status === 408) return { kind: 'failed', reason: 'timeout', outcome: 'failure', retriable: true };
   // The client's key never reaches a backend, so a backend that does not know the caller does not know the gateway.
   const isClientsFault = status >= 400 && status < 500 && status !== 401 && status !== 403;

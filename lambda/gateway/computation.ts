@@ -1,6 +1,7 @@
 import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
 import { type CacheUse, MAX_ENTRY_BYTES, type StoredEntry } from '../caching/entry';
 import { degradedAnswer } from '../fault-tolerance/degraded-answer';
+import type { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import type { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type FinishedCall, type Route, route } from '../fault-tolerance/route';
 import type { ChainLink } from '../load-balancing/chain';
@@ -11,6 +12,7 @@ import { ApiError } from './api-error';
 import { type Answer, attempt, type StreamedAnswer, type WholeAnswer } from './attempt';
 import { type ClientConnection, nobody } from './client-connection';
 import { closeStream, deliverStream } from './deliver-stream';
+import { hedgingOf, noteFirstByte } from './hedging';
 import type { InferenceRequest } from './inference-request';
 import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
@@ -48,8 +50,11 @@ type AskedAdmission = Admitted & { readonly asked: AdmitRequest };
 
 const NOTHING: Tokens = { inputTokens: 0, outputTokens: 0 };
 
-/** The gateway's ports, and each backend's budget for retries. */
-export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
+/** The gateway's ports, each backend's budget for retries, and how long its first bytes have taken. */
+export type ComputePorts = GatewayPorts & {
+  readonly budget: (backend: ResolvedBackend) => RetryBudget;
+  readonly firstBytes: FirstByteTimes;
+};
 
 /**
  * Steps two to six: admit, route, stream, settle. Settling begins when the answer is known to be whole and is not
@@ -182,6 +187,7 @@ async function answer(
   const routed = await findAnswer(computation, admitted, ports);
   const { end, fallback } = routed;
   record.retries = routed.retries;
+  record.hedged = routed.hedged;
   if (fallback) {
     record.fallback = fallback;
     headers['x-fallback'] = fallback;
@@ -237,6 +243,9 @@ function findAnswer(
   ports: ComputePorts,
 ): Promise<Route<Answer, ApiError>> {
   const states = new Map(admission.backends.map((state) => [state.backend, state]));
+  const { firstBytes, timer } = ports;
+  const isFree = (backend: ResolvedBackend) => states.get(backend)?.passage === 'free';
+  const hedging = hedgingOf(request, { firstBytes, timer, isFree });
   return route([...states.keys()], {
     permission: async (backend) => {
       switch (states.get(backend)!.passage) {
@@ -256,10 +265,16 @@ function findAnswer(
         }
       }
     },
-    attempt: (backend) => attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp }),
+    attempt: async (backend, signal) => {
+      const result = await attempt(backend, request, { call: ports.callBackend, requestId, signal, now: ports.now });
+      noteFirstByte(firstBytes, backend, request, result);
+      return result;
+    },
     budget: ports.budget,
     pause: ports.pause,
     random: ports.random,
+    hungUp: client.hungUp,
+    ...(hedging && { hedging }),
   });
 }
 

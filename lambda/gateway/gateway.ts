@@ -2,6 +2,7 @@ import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/pol
 import { parseCacheControl } from '../caching/cache-control';
 import { cacheKey } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
+import { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type ChainLink, chainOf } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
@@ -37,12 +38,19 @@ export class Gateway {
     );
     const { models, backends } = ports.policy;
     this.chains = new Map(models.map((model) => [model, chainOf(model, backends)]));
-    this.computePorts = { ...ports, budget: (backend) => this.budgetOf(backend) };
+    this.computePorts = {
+      ...ports,
+      budget: (backend) => this.budgetOf(backend),
+      firstBytes: new FirstByteTimes(),
+    };
   }
 
-  /** Serves one request. Settles when the answer is sent, the books are settled and the record is written. */
+  /**
+   * Serves one request. Settles when the answer is sent, the books are settled, the record is written and breakers that
+   * changed are announced.
+   */
   public async serve(event: HttpEvent, client: ClientConnection): Promise<void> {
-    const { now, newId, record: write } = this.ports;
+    const { now, newId, record: write, announce } = this.ports;
     const requestId = event.requestContext.requestId ?? newId();
     const record: RequestRecord = {
       requestId,
@@ -60,6 +68,9 @@ export class Gateway {
     }
     record.durationMs = now() - record.startedAt;
     write(record);
+    const { transitions = [] } = record;
+    if (transitions.length === 0) return;
+    await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
   }
 
   private async answer(

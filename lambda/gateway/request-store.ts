@@ -77,7 +77,7 @@ export interface CallOutcome {
   /** Whether the call held a probe's permit. */
   readonly probe: boolean;
   readonly outcome: Outcome;
-  /** How long the backend has asked to be left alone. */
+  /** How long the backend wants to be left alone, in milliseconds; undefined where it did not say. */
   readonly cooldownMs?: number;
 }
 
@@ -98,6 +98,8 @@ export interface Transition {
   readonly backend: string;
   readonly from: BreakerStatus;
   readonly to: BreakerStatus;
+  /** When a breaker that opened lets probes through, in milliseconds since 1970; undefined where that is not known. */
+  readonly openUntil?: number;
 }
 
 /** Where limits, breakers and stored answers are kept: the shared store, or this process while that is lost. */

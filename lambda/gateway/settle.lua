@@ -11,7 +11,7 @@
 --       tenant, number of loads;
 --       number of outcomes, for each: letter (s success, f failure, l slow, b slow failure, i ignored), ms of cool-down,
 --       and the breaker's rules
--- Reply for each outcome 'before,after;', the statuses of its breaker
+-- Reply for each outcome 'before,after,until;': the statuses of its breaker, and when it lets probes through if it is open
 local limits_key, slots_key = next_key(), next_key()
 local id, lease, flags = next_arg(), next_number(), next_arg()
 local entry_key = has(flags, 'e') and next_key()
@@ -35,7 +35,7 @@ end
 local statuses = ''
 for _ = 1, next_number() do
   local letter, cooldown_ms = next_arg(), next_number()
-  local before, after = record_outcome(next_key(), id, letter, cooldown_ms, {
+  local before, after, opens_until = record_outcome(next_key(), id, letter, cooldown_ms, {
     kind = next_arg(),
     size = next_number(),
     minimum_calls = next_number(),
@@ -46,7 +46,7 @@ for _ = 1, next_number() do
     probes = next_number(),
     life = next_arg(),
   })
-  statuses = statuses .. before .. ',' .. after .. ';'
+  statuses = statuses .. before .. ',' .. after .. ',' .. opens_until .. ';'
 end
 
 if has(flags, 'o') or (redis.call('ZREM', slots_key, id) == 0 and has(flags, 'h')) then

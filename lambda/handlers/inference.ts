@@ -7,10 +7,13 @@ import { bedrockBackends } from '../backends/bedrock-backends';
 import { addressesOf, bedrockTargets } from '../backends/bedrock-models';
 import { backendAddresses } from '../backends/environment';
 import { httpBackends } from '../backends/http-backends';
+import { announcer } from '../circuit-breaking/announce';
+import { eventPublisher } from '../events/environment';
 import { LocalStore } from '../fault-tolerance/local-store';
 import { clientConnection } from '../gateway/client-connection';
 import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
+import { breakerLine } from '../observability/breaker-line';
 import { lineWriter } from '../observability/line-writer';
 import { recordLine } from '../observability/record-line';
 import { environmentCredentials } from '../security/environment-credentials';
@@ -28,12 +31,14 @@ const names = {
 const models = bedrockTargets(environment, policy.backends);
 const writeLine = lineWriter(process.stdout);
 
-const connection = new StoreConnection({
-  ...connectionSettings(environment),
-  onError: ({ message }) => {
-    writeLine(JSON.stringify({ level: 'warn', message: 'store', 'error.message': message }));
-  },
-});
+const warnOf =
+  (part: string) =>
+  ({ message }: Error) => {
+    writeLine(JSON.stringify({ level: 'warn', message: part, 'error.message': message }));
+  };
+
+const connection = new StoreConnection({ ...connectionSettings(environment), onError: warnOf('store') });
+const publish = eventPublisher(environment);
 const gateway = new Gateway({
   policy,
   store: new ValkeyStore((commands) => connection.trip(commands), Math.random),
@@ -46,9 +51,23 @@ const gateway = new Gateway({
   record: (record) => {
     writeLine(recordLine(record, names));
   },
+  announce: announcer({
+    service: names.service,
+    log: (change) => {
+      writeLine(breakerLine(change, names));
+    },
+    ...(publish && { publish }),
+    warn: warnOf('event bus'),
+  }),
   now: Date.now,
   random: Math.random,
   pause: (ms) => pause(ms),
+  timer: (ms, callback) => {
+    const timer = setTimeout(callback, ms);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
   newId: randomUUID,
 });
 

@@ -18,6 +18,7 @@ const METRICS = [
 ];
 const TIME_TO_FIRST_TOKEN = { Name: 'TimeToFirstToken', Unit: 'Milliseconds' };
 const INPUT_TOKENS = { Name: 'InputTokens', Unit: 'Count' };
+const HEDGES = { Name: 'Hedges', Unit: 'Count' };
 const OUTPUT_TOKENS = { Name: 'OutputTokens', Unit: 'Count' };
 
 /**
@@ -28,7 +29,7 @@ const OUTPUT_TOKENS = { Name: 'OutputTokens', Unit: 'Count' };
  * The tenant is a property and no dimension: each of its values would be a set of metrics of its own.
  */
 export function recordLine(record: RequestRecord, names: MetricsNames): string {
-  const { model, timeToFirstTokenMs, inputTokens, outputTokens, fault } = record;
+  const { model, timeToFirstTokenMs, inputTokens, outputTokens, hedged, fault } = record;
   return JSON.stringify({
     _aws: {
       Timestamp: record.startedAt,
@@ -52,6 +53,7 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     TimeToFirstToken: timeToFirstTokenMs === undefined ? undefined : round(timeToFirstTokenMs),
     InputTokens: inputTokens,
     OutputTokens: outputTokens,
+    Hedges: hedged ? 1 : undefined,
     level: fault ? 'error' : record.status >= 500 ? 'warn' : 'info',
     message: 'request',
     request_id: record.requestId,
@@ -80,11 +82,12 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
 }
 
 /** The metrics that a line declares are those that it holds. */
-function metricsOf({ timeToFirstTokenMs, inputTokens, outputTokens }: RequestRecord): typeof METRICS {
+function metricsOf({ timeToFirstTokenMs, inputTokens, outputTokens, hedged }: RequestRecord): typeof METRICS {
   const metrics = [...METRICS];
   if (timeToFirstTokenMs !== undefined) metrics.push(TIME_TO_FIRST_TOKEN);
   if (inputTokens !== undefined) metrics.push(INPUT_TOKENS);
   if (outputTokens !== undefined) metrics.push(OUTPUT_TOKENS);
+  if (hedged) metrics.push(HEDGES);
   return metrics;
 }
 

@@ -27,10 +27,17 @@ export interface RequestRecord {
   waited?: boolean;
   /** What came of computing a stored answer anew, behind the one that was given out. */
   revalidation?: 'stored' | 'failed';
+  /** Whether a second backend was asked beside the first. */
+  hedged?: boolean;
   /** Whether limits, breakers and cache of this process stood in for the store. */
   storeLost: boolean;
   hungUp: boolean;
-  transitions?: readonly { readonly backend: string; readonly from: BreakerStatus; readonly to: BreakerStatus }[];
+  transitions?: readonly {
+    readonly backend: string;
+    readonly from: BreakerStatus;
+    readonly to: BreakerStatus;
+    readonly openUntil?: number;
+  }[];
   /** A fault of ours. */
   fault?: { readonly message: string; readonly stack?: string };
 }

@@ -1,7 +1,7 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto';
 import type { Checksum, SourceData } from '@smithy/types';
 
-/** Node's own SHA-256 in the shape that the signer asks for. */
+/** Node's own SHA-256 in the shape that the signer of AWS requests asks for. */
 export class Sha256 implements Checksum {
   private hash: Hash | Hmac;
 

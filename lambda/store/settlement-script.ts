@@ -65,8 +65,9 @@ export function settleCommand(
 export function transitionsOf(reply: unknown, outcomes: readonly CallOutcome[]): readonly Transition[] {
   const statuses = (reply as string).split(';');
   return outcomes.flatMap(({ backend }, i) => {
-    const [from, to] = statuses[i]!.split(',') as [BreakerStatus, BreakerStatus];
-    return from === to ? [] : [{ backend: backend.name, from, to }];
+    const [from, to, until] = statuses[i]!.split(',') as [BreakerStatus, BreakerStatus, string];
+    if (from === to) return [];
+    return [{ backend: backend.name, from, to, ...(to === 'open' && { openUntil: Number(until) }) }];
   });
 }
 

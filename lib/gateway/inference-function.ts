@@ -1,6 +1,7 @@
 import { Duration, type RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as events from 'aws-cdk-lib/aws-events';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
@@ -20,7 +21,7 @@ const ENVIRONMENT_QUOTA_BYTES = 4096;
 /** Typical lengths of what tokens stand for, and of the rest of the environment. */
 const ADDRESS_BYTES = 80;
 const CERTIFICATE_BYTES = 800;
-const OTHER_BYTES = 500;
+const OTHER_BYTES = 600;
 
 /** Time that a function keeps for settling after the longest answer. */
 const SETTLE_SECONDS = 30;
@@ -80,6 +81,13 @@ export interface InferenceFunctionProps {
   readonly metricsNamespace?: string;
 
   /**
+   * Bus that hears of breakers that change their state.
+   *
+   * @default - the account's default bus
+   */
+  readonly eventBus?: events.IEventBus;
+
+  /**
    * Encrypts the log and the environment. Its policy must let CloudWatch Logs use it, as `PlatformKey` does.
    *
    * @default - encrypted by the services' own keys
@@ -106,14 +114,23 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
   /** The function and its parts. */
   public readonly handler: HandlerFunction;
 
-  /** What brings the policy to the function. */
+  /** The policy as a layer, for functions that obey the same one. */
   public readonly policyLayer: PolicyLayer;
+
+  /** Bus that hears of breakers that change their state. */
+  public readonly eventBus: events.IEventBus;
+
+  /** Namespace of the metrics. */
+  public readonly metricsNamespace: string;
+
+  /** Value of the metrics' dimension `Service`, and of `service` in events. */
+  public readonly serviceName: string;
+
+  /** Names of the policy's backends: values of the dimension `Backend`. */
+  public readonly backendNames: string[];
 
   public readonly grantPrincipal: iam.IPrincipal;
   public readonly connections: ec2.Connections;
-
-  private readonly namespace: string;
-  private readonly service: string;
 
   constructor(scope: Construct, id: string, props: InferenceFunctionProps) {
     super(scope, id);
@@ -122,8 +139,10 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     this.policyLayer = new PolicyLayer(this, 'Policy', { policy: props.policy });
     validateProps(props.policy, endpoints, storeTimeout);
 
-    this.namespace = props.metricsNamespace ?? 'InferencePlatform';
-    this.service = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
+    this.eventBus = props.eventBus ?? events.EventBus.fromEventBusName(this, 'EventBus', 'default');
+    this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
+    this.backendNames = props.policy.backends.map(({ name }) => name);
+    this.serviceName = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
     const addresses = deployTimeAddresses(props.policy, endpoints);
     const certificates = [...new Set(Object.values(endpoints).flatMap(({ certificate }) => certificate ?? []))];
     const bedrockModels = deployTimeModels(props.policy);
@@ -135,8 +154,9 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
       ...(props.store.userName && { STORE_USER: props.store.userName }),
       ...(props.store.cacheName && { STORE_CACHE_NAME: props.store.cacheName }),
       STORE_TIMEOUT_MS: String(storeTimeout),
-      METRICS_NAMESPACE: this.namespace,
-      SERVICE_NAME: this.service,
+      METRICS_NAMESPACE: this.metricsNamespace,
+      SERVICE_NAME: this.serviceName,
+      EVENT_BUS: this.eventBus.eventBusArn,
       ...(Object.keys(addresses).length > 0 && { BACKENDS: Stack.of(this).toJsonString(addresses) }),
       ...(Object.keys(bedrockModels).length > 0 && { BEDROCK_MODELS: Stack.of(this).toJsonString(bedrockModels) }),
       ...(certificates.length > 0 && { TRUSTED_CERTIFICATES: certificates.join('\n') }),
@@ -163,8 +183,9 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     for (const [name, endpoint] of Object.entries(endpoints)) {
       this.connections.allowToDefaultPort(endpoint, `Backend ${name}`);
     }
-    this.allowToUrls(props.policy);
     for (const { bedrock } of props.policy.backends) if (bedrock) grantInvokeModel(this.handler.role, bedrock);
+    this.eventBus.grantPutEventsTo(this);
+    this.allowToServicesAndUrls(props.policy);
   }
 
   /** Requests that were answered. */
@@ -207,6 +228,11 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     return this.metric('Fallbacks', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
+  /** Requests for which a second backend was asked beside the first, by the model's `hedging`. */
+  public metricHedges(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Hedges', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
   /** Requests that were refused by a limit. */
   public metricRateLimited(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('RateLimited', { statistic: cloudwatch.Stats.SUM, ...props });
@@ -217,27 +243,51 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     return this.metric('StoreLost', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
+  /**
+   * Breakers that opened. Of one backend by
+   * `dimensionsMap: { Service: inference.serviceName, Backend: 'NAME' }`; the same of the two below.
+   */
+  public metricBreakerOpened(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('BreakerOpened', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Open breakers that let their first probe through. */
+  public metricBreakerHalfOpen(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('BreakerHalfOpen', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Breakers that closed again. */
+  public metricBreakerClosed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('BreakerClosed', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
   private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
     return new cloudwatch.Metric({
-      namespace: this.namespace,
+      namespace: this.metricsNamespace,
       metricName,
-      dimensionsMap: { Service: this.service },
+      dimensionsMap: { Service: this.serviceName },
       ...props,
     }).attachTo(this);
   }
 
-  /** Backends with an address of their own, and Bedrock, stand outside: the function may reach their ports, on any host. */
-  private allowToUrls(policy: InferencePolicy): void {
+  /**
+   * AWS services, and backends with an address of their own, stand outside: the function may reach their ports, on any
+   * host.
+   */
+  private allowToServicesAndUrls(policy: InferencePolicy): void {
     const ports = new Set(
       policy.backends.flatMap(({ url }) =>
         url === undefined ? [] : [Token.isUnresolved(url) ? HTTPS_PORT : portOf(url)],
       ),
     );
+    const services = [
+      'EventBridge',
+      ...(policy.backends.some(({ bedrock }) => bedrock) ? ['Amazon Bedrock'] : []),
+      ...(ports.delete(HTTPS_PORT) ? ['backends by their url'] : []),
+    ];
+    this.connections.allowToAnyIpv4(ec2.Port.tcp(HTTPS_PORT), services.join(', '));
     for (const port of ports) {
       this.connections.allowToAnyIpv4(ec2.Port.tcp(port), 'Backends by their url');
-    }
-    if (policy.backends.some(({ bedrock }) => bedrock) && !ports.has(HTTPS_PORT)) {
-      this.connections.allowToAnyIpv4(ec2.Port.tcp(HTTPS_PORT), 'Amazon Bedrock');
     }
   }
 }

@@ -118,6 +118,12 @@ export class PlatformAlarms extends Construct {
       description: 'Requests are served without the store: limits hold per function only, nothing is cached',
       minutes: [2, 5],
     });
+    this.add('BreakerOpened', {
+      metric: api.inference.metricBreakerOpened(minute),
+      threshold: 0,
+      description: 'A breaker opened: a backend fails and is left alone. The log and the event bus say which',
+      minutes: [1, 1],
+    });
     this.add('Fallbacks', {
       metric: new cloudwatch.MathExpression({
         expression: 'IF(requests >= 20, 100 * fallbacks / requests, 0)',

@@ -54,6 +54,7 @@ export class PlatformDashboard extends Construct {
     });
     this.dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: props.alarms, width: FULL }));
     this.showTraffic(props.api);
+    this.showBreakers(props.api);
     this.showStoreAndQueue(props.cache, props.queue);
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) {
       this.showBackend(name, endpoint, props.fleets?.[name]);
@@ -84,6 +85,25 @@ export class PlatformDashboard extends Construct {
         inference.handler.function.metric('ConcurrentExecutions', { label: 'in progress', statistic: 'Maximum' }),
         inference.handler.function.metricErrors({ label: 'errors', color: cloudwatch.Color.RED }),
         inference.metricStoreLost({ label: 'served without the store', color: cloudwatch.Color.ORANGE }),
+      ]),
+    );
+  }
+
+  /** How often each backend's breaker opened, and what that meant for requests. */
+  private showBreakers({ inference }: InferenceApi): void {
+    this.dashboard.addWidgets(
+      graph(
+        'Breakers opened',
+        HALF,
+        inference.backendNames.map((name) => {
+          const dimensionsMap = { Service: inference.serviceName, Backend: name };
+          return inference.metricBreakerOpened({ label: name, dimensionsMap });
+        }),
+      ),
+      graph('Breakers and second calls', HALF, [
+        inference.metricBreakerHalfOpen({ label: 'half-open' }),
+        inference.metricBreakerClosed({ label: 'closed again' }),
+        inference.metricHedges({ label: 'second calls' }),
       ]),
     );
   }

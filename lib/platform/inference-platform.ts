@@ -1,5 +1,6 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
@@ -8,6 +9,7 @@ import { Construct } from 'constructs';
 import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
 import { ResponseCache } from '../caching/response-cache';
+import { BreakerControl } from '../circuit-breaking/breaker-control';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
@@ -58,6 +60,13 @@ export interface InferencePlatformProps {
    * @default - a new topic, encrypted by `encryptionKey`
    */
   readonly alarmTopic?: sns.ITopic;
+
+  /**
+   * Bus that hears of breakers that change their state.
+   *
+   * @default - the account's default bus
+   */
+  readonly eventBus?: events.IEventBus;
 
   /**
    * Node type of the store.
@@ -116,6 +125,9 @@ export class InferencePlatform extends Construct {
   /** The entry. */
   public readonly api: InferenceApi;
 
+  /** Reads the gateway's breakers for operators, and overrides them. */
+  public readonly breakerControl: BreakerControl;
+
   /** Usage plans and API keys. */
   public readonly ratePlans: RatePlans;
 
@@ -164,7 +176,18 @@ export class InferencePlatform extends Construct {
       vpc: this.vpc,
       store: this.cache,
       endpoints: this.endpoints,
+      eventBus: props.eventBus,
       cloudWatchRole: props.cloudWatchRole,
+      ...stored,
+    });
+    const { policyLayer, serviceName, metricsNamespace, eventBus } = this.api.inference;
+    this.breakerControl = new BreakerControl(this, 'BreakerControl', {
+      policyLayer,
+      vpc: this.vpc,
+      store: this.cache,
+      serviceName,
+      metricsNamespace,
+      eventBus,
       ...stored,
     });
     this.ratePlans = new RatePlans(this, 'RatePlans', {

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ResolvedPolicy } from '../../lib/policy/defaults';
 import { httpBackends } from '../../lambda/backends/http-backends';
 import { LocalStore } from '../../lambda/fault-tolerance/local-store';
+import type { StateChange } from '../../lambda/circuit-breaking/state-change';
 import type { CallBackend } from '../../lambda/gateway/backend-port';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
@@ -20,6 +21,8 @@ export interface Received {
   readonly record: RequestRecord;
   /** Commands of each trip to the store. */
   readonly trips: readonly (readonly Command[])[];
+  /** Breakers that were announced as changed. */
+  readonly changes: readonly StateChange[];
 }
 
 /** A gateway on a store and real HTTP backends, which are given by their addresses or by what calls them. */
@@ -28,6 +31,7 @@ export class RunningGateway {
   private readonly gateway: Gateway;
   private readonly records: RequestRecord[] = [];
   private trips: (readonly Command[])[] = [];
+  private changes: StateChange[] = [];
 
   constructor(
     storeUrl: string,
@@ -49,14 +53,27 @@ export class RunningGateway {
       localStore: new LocalStore(Date.now, Math.random),
       callBackend: typeof backends === 'function' ? backends : httpBackends(backends),
       record: (record) => this.records.push(record),
+      announce: (changes) => {
+        this.changes.push(...changes);
+        return Promise.resolve();
+      },
       now: Date.now,
       random: () => 0.1,
       pause: (ms) => pause(ms),
+      timer: (ms, callback) => {
+        const timer = setTimeout(callback, ms);
+        return () => {
+          clearTimeout(timer);
+        };
+      },
       newId: randomUUID,
     });
   }
 
-  /** Sends a request; `onSent` and `onBody`, which sees the answer as it comes, may hang up. */
+  /**
+   * Sends a request; `onBody` sees the answer as it comes and may hang up, `onSent` and `onStart` get to hang up at any
+   * time.
+   */
   public async send(
     body: unknown,
     options: {
@@ -70,15 +87,18 @@ export class RunningGateway {
       onBody?: (text: string, hangUp: () => void) => void;
       hangUpAfterMs?: number;
       onSent?: (hangUp: () => void) => void;
+      onStart?: (hangUp: () => void) => void;
     } = {},
   ): Promise<Received> {
     this.trips = [];
+    this.changes = [];
     const stream = new PassThrough();
     let [status, headers, text] = [0, {} as Readonly<Record<string, string>>, ''];
     stream.on('data', (part: Buffer) => {
       text += part.toString();
       options.onBody?.(text, () => stream.destroy());
     });
+    options.onStart?.(() => stream.destroy());
     const client = clientConnection(stream, (code, sent) => {
       [status, headers] = [code, sent];
       return stream;
@@ -95,7 +115,7 @@ export class RunningGateway {
     if (options.hangUpAfterMs !== undefined) setTimeout(() => stream.destroy(), options.hangUpAfterMs);
     options.onSent?.(() => stream.destroy());
     await this.gateway.serve(request, client);
-    return { status, headers, text, record: this.records.at(-1)!, trips: this.trips };
+    return { status, headers, text, record: this.records.at(-1)!, trips: this.trips, changes: this.changes };
   }
 
   public close(): void {

@@ -174,14 +174,30 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       }
     });
 
-    it('lets the gateway reach store and balancers, each balancer its own fleet, and nobody else anything', () => {
+    it('gives operators a function that knows the gateway’s policy, store and name, and says what it is called', () => {
+      const gateway = functionThat(account, 'Serves inference requests');
+      const control = functionThat(account, 'Reads breakers for operators, and overrides them');
+      expect(control.Layers).toEqual(gateway.Layers);
+      const common = ['STORE_URL', 'STORE_USER', 'SERVICE_NAME', 'EVENT_BUS'];
+      for (const name of common) {
+        expect(gateway.Environment.Variables[name]).toBeTruthy();
+        expect(control.Environment.Variables[name]).toBe(gateway.Environment.Variables[name]);
+      }
+      const outputs = account.stacks.find(({ StackName }) => StackName === STACK)!.Outputs!;
+      const named = outputs.find(({ OutputKey }) => OutputKey === 'BreakerControlFunctionName');
+      expect(named?.OutputValue).toBe(control.FunctionName);
+    });
+
+    it('lets gateway and operators reach the store, the gateway the balancers, each balancer its fleet, and nobody else anything', () => {
       const gateway = functionThat(account, 'Serves inference requests').VpcConfig!.SecurityGroupIds[0]!;
+      const control = functionThat(account, 'Reads breakers for operators, and overrides them');
       const store = groupThat(account, 'Store of limits, breakers and cached answers');
       const fleets = new Set(account.launchTemplates.flatMap(({ SecurityGroupIds }) => SecurityGroupIds));
       const balancers = account.loadBalancers.flatMap(({ SecurityGroups }) => SecurityGroups);
 
       const allowed = [
         { from: gateway, to: store.GroupId, port: 6380 },
+        { from: control.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
         ...balancers.map((balancer) => ({ from: gateway, to: balancer, port: 443 })),
         ...balancers.map((balancer) => {
           const [rule] = account.securityGroups.find(({ GroupId }) => GroupId === balancer)!.egress;

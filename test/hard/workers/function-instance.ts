@@ -35,7 +35,7 @@ const instance = loadFunction(
     environment: { ...(process.env as Record<string, string>) },
   },
   (line) => {
-    if (line.includes('"_aws"')) lastRecord = line;
+    if (line.includes('"message":"request"')) lastRecord = line;
   },
 );
 

@@ -8,13 +8,24 @@ const use = (header?: string) => cacheUse('k', settings, parseCacheControl(heade
 
 describe('a request’s wishes for the cache', () => {
   it('follow the policy where there are none, and pass over the unknown', () => {
-    expect(use()).toEqual({ key: 'k', freshMs: 60_000, staleAllowed: true, retainMs: 660_000, onlyIfCached: false });
+    expect(use()).toEqual({
+      ...{ key: 'k', freshMs: 60_000, softMs: 0, staleAllowed: true, retainMs: 660_000, onlyIfCached: false },
+      ...{ waits: true, leads: true },
+    });
     expect(use('max-age=x, immutable')).toEqual(use());
   });
 
   it('no-cache computes anew and stores; no-store reads and does not store', () => {
     expect(use('No-Cache')).toMatchObject({ freshMs: 0, staleAllowed: false, retainMs: 660_000 });
-    expect(use('no-store')).toEqual({ key: 'k', freshMs: 60_000, staleAllowed: true, onlyIfCached: false });
+    expect(use('no-store')).toMatchObject({ freshMs: 60_000, staleAllowed: true, leads: false });
+    expect(use('no-store')).not.toHaveProperty('retainMs');
+    expect(use('no-cache').waits).toBe(false);
+  });
+
+  it('are served past their time while one computes anew, unless they ask for a younger one or none', () => {
+    const soft = resolveCache({ ttlSeconds: 60, staleSeconds: 600, revalidateSeconds: 30 });
+    const softMs = (header?: string) => cacheUse('k', soft, parseCacheControl(header)).softMs;
+    expect([softMs(), softMs('no-cache'), softMs('max-age=90'), softMs('no-store')]).toEqual([90_000, 0, 0, 0]);
   });
 
   it('max-age asks for younger answers than the policy’s, never for older ones', () => {

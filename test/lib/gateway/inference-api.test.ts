@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Duration, NestedStack, Stack, Token } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
+import * as events from 'aws-cdk-lib/aws-events';
 import { Construct } from 'constructs';
 import {
   InferenceApi,
@@ -110,13 +111,14 @@ describe('an inference API', () => {
     });
   });
 
-  it('lets the function reach its store and its backends, and nothing else', () => {
+  it('lets the function reach its store, its backends and AWS services, and nothing else', () => {
     const [group] = Object.values(
       template.findResources('AWS::EC2::SecurityGroup', {
         Properties: { GroupDescription: 'Serves inference requests' },
       }),
     );
     expect((group!.Properties as { SecurityGroupEgress: unknown[] }).SecurityGroupEgress).toEqual([
+      expect.objectContaining({ FromPort: 443, ToPort: 443, CidrIp: '0.0.0.0/0' }),
       expect.objectContaining({ FromPort: 8443, ToPort: 8443, CidrIp: '0.0.0.0/0' }),
     ]);
     template.hasResourceProperties('AWS::EC2::SecurityGroupEgress', { FromPort: 6380, ToPort: 6380 });
@@ -126,6 +128,75 @@ describe('an inference API', () => {
     template.hasResourceProperties('AWS::IAM::Policy', {
       PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Action: 'dynamodb:GetItem' })]) },
     });
+  });
+
+  const putsEventsOn = (bus: unknown) => ({
+    PolicyDocument: {
+      Statement: Match.arrayWith([Match.objectLike({ Effect: 'Allow', Action: 'events:PutEvents', Resource: bus })]),
+    },
+  });
+  const inference = { Description: 'Serves inference requests' };
+
+  it('tells the default event bus of its breakers, and may put events on no other', () => {
+    const bus = { 'Fn::Join': ['', Match.arrayWith([':event-bus/default'])] };
+    template.hasResourceProperties('AWS::IAM::Policy', putsEventsOn(bus));
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      ...inference,
+      Environment: { Variables: Match.objectLike({ EVENT_BUS: bus }) },
+    });
+  });
+
+  it('tells a given event bus instead', () => {
+    const stack = newStack();
+    const bus = new events.EventBus(stack, 'Bus');
+    const given = addApi(stack, { eventBus: bus }).inference;
+    const arn = { 'Fn::GetAtt': [Match.stringLikeRegexp('^Bus'), 'Arn'] };
+    const ours = Template.fromStack(stack);
+    ours.hasResourceProperties('AWS::IAM::Policy', putsEventsOn(arn));
+    ours.hasResourceProperties('AWS::Lambda::Function', {
+      ...inference,
+      Environment: { Variables: Match.objectLike({ EVENT_BUS: arn }) },
+    });
+    expect(given.eventBus).toBe(bus);
+  });
+
+  it('reaches EventBridge beside its backends, and each port by one rule', () => {
+    const egressOf = (policy: typeof URLS) => {
+      const [group] = Object.values(
+        templateOf((stack) => addApi(stack, { policy })).findResources('AWS::EC2::SecurityGroup', {
+          Properties: { GroupDescription: 'Serves inference requests' },
+        }),
+      );
+      const { SecurityGroupEgress: rules } = group!.Properties as {
+        SecurityGroupEgress: { FromPort: number; Description: string }[];
+      };
+      return rules.map(({ FromPort, Description }) => [FromPort, Description]);
+    };
+    expect(egressOf(URLS)).toEqual([
+      [443, 'EventBridge'],
+      [8443, 'Backends by their url'],
+    ]);
+    const backends = POLICY.backends.map(({ name }) => ({ name, url: `https://${name}.example.com` }));
+    expect(egressOf({ ...POLICY, backends })).toEqual([[443, 'EventBridge, backends by their url']]);
+  });
+
+  it('counts breakers of all backends together, and of one where that is asked for', () => {
+    const { inference: fn } = addApi(newStack());
+    const { serviceName, backendNames } = fn;
+    expect(backendNames).toEqual(['gpu', 'backup']);
+    const metrics = [fn.metricBreakerOpened(), fn.metricBreakerHalfOpen(), fn.metricBreakerClosed(), fn.metricHedges()];
+    expect(metrics.map(({ metricName }) => metricName)).toEqual([
+      ...['BreakerOpened', 'BreakerHalfOpen', 'BreakerClosed', 'Hedges'],
+    ]);
+    for (const metric of metrics) {
+      expect(metric).toMatchObject({
+        namespace: 'InferencePlatform',
+        dimensions: { Service: serviceName },
+        statistic: 'Sum',
+      });
+    }
+    const dimensionsMap = { Service: serviceName, Backend: 'gpu' };
+    expect(fn.metricBreakerOpened({ dimensionsMap }).dimensions).toEqual(dimensionsMap);
   });
 
   it.each([

@@ -38,15 +38,27 @@ describe('the alarms of a platform', () => {
   });
 });
 
+it('speaks at once when a breaker opened', () => {
+  const stack = newStack();
+  const { api } = new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+    MetricName: 'BreakerOpened',
+    Dimensions: [{ Name: 'Service', Value: stack.resolve(api.inference.serviceName) as string }],
+    ...{ Statistic: 'Sum', Period: 60, Threshold: 0, ComparisonOperator: 'GreaterThanThreshold' },
+    ...{ DatapointsToAlarm: 1, EvaluationPeriods: 1, TreatMissingData: 'notBreaching' },
+  });
+});
+
 describe('the dashboard of a platform', () => {
   it('shows the alarms first, then what users feel, then each part', () => {
     const stack = newStack();
     new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
     const [dashboard] = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Dashboard'));
     const body = JSON.stringify((dashboard!.Properties as { DashboardBody: unknown }).DashboardBody);
-    const order = ['Alarms', 'Requests', 'Time to first token, ms', 'Store, per cent', 'gpu: hosts'];
+    const order = ['Alarms', 'Requests', 'Time to first token, ms', 'Breakers opened', 'Store, per cent', 'gpu: hosts'];
     const places = order.map((title) => body.indexOf(`\\"title\\":\\"${title}\\"`));
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(Math.min(...places)).toBeGreaterThan(0);
+    for (const backend of ['gpu', 'backup']) expect(body).toContain(`\\"Backend\\",\\"${backend}\\"`);
   });
 });
