@@ -43,7 +43,13 @@ const MAX_WHOLE_BYTES = 32 * 1024 * 1024;
 export async function attempt(
   backend: ResolvedBackend,
   request: InferenceRequest,
-  context: { readonly call: CallBackend; readonly requestId: string; readonly signal: CallSignal },
+  context: {
+    readonly call: CallBackend;
+    readonly requestId: string;
+    readonly signal: CallSignal;
+    /** The largest stream that is kept to be stored, in bytes. */
+    readonly mostEntryBytes: number;
+  },
 ): Promise<Attempt<Answer, ApiError>> {
   // The first byte of an answer that is not streamed comes when all of it is written, so only the total limit is fair.
   const waitsForTokens = request.stream || request.endpoint === 'embeddings';
@@ -65,7 +71,9 @@ export async function attempt(
     if (answer.status !== 200) return await refusalOf(answer);
     const slow = waitsForTokens && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
     const outcome = slow ? 'slowSuccess' : 'success';
-    return request.stream ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
+    return request.stream
+      ? await begun(answer, request, outcome, context.mostEntryBytes)
+      : await whole(answer, request, outcome);
   } catch (error) {
     if (!(error instanceof BackendFailure)) throw error;
     return failed(error);
@@ -122,13 +130,14 @@ async function begun(
   answer: BackendAnswer,
   request: InferenceRequest,
   outcome: Outcome,
+  mostEntryBytes: number,
 ): Promise<Attempt<Answer, ApiError>> {
   try {
     if (!answer.headers['content-type']?.startsWith('text/event-stream')) {
       throw new BackendFailure('broken', 'the answer is no event stream');
     }
     const rest = answer.body[Symbol.asyncIterator]();
-    const transcript = new StreamTranscript(request.includeUsage);
+    const transcript = new StreamTranscript(request.includeUsage, mostEntryBytes);
     const head = await firstEvents(rest, transcript);
     const discard = () => {
       answer.discard();

@@ -1,6 +1,6 @@
 import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
 import { passage } from '../circuit-breaking/breaker';
-import { type CacheUse, MAX_ENTRY_BYTES, type StoredEntry } from '../caching/entry';
+import { type CacheUse, mostEntryBytes, type StoredEntry } from '../caching/entry';
 import { degradedAnswer } from '../fault-tolerance/degraded-answer';
 import type { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type FinishedCall, type Route, route } from '../fault-tolerance/route';
@@ -134,7 +134,7 @@ async function answer(
     record.outputTokens = result.usage.outputTokens;
     const tokens = result.usage.inputTokens + result.usage.outputTokens;
     const calls = [...routed.finished, { ...call, outcome: result.outcome }];
-    const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
+    const storable = result.text !== undefined && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
     const contentType = request.stream ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
     void settleQuietly(reservation, { tokens, calls, ...(entry && { entry }) });
@@ -169,7 +169,13 @@ function findAnswer(
       if (way === 'blocked') return 'refused';
       return store.claim(backend, probe).catch(() => ports.localStore.claim(backend, probe));
     },
-    attempt: (backend) => attempt(backend, request, { call: ports.callBackend, requestId, signal: client.hungUp }),
+    attempt: (backend) =>
+      attempt(backend, request, {
+        call: ports.callBackend,
+        requestId,
+        signal: client.hungUp,
+        mostEntryBytes: mostEntryBytes(ports.policy.cache),
+      }),
     budget: ports.budget,
     pause: ports.pause,
     random: ports.random,

@@ -1,6 +1,6 @@
 import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
 import { parseCacheControl } from '../caching/cache-control';
-import { cacheKey } from '../caching/cache-key';
+import { cacheKey, keyScope } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
 import { RetryBudget } from '../fault-tolerance/retry-budget';
 import type { RequestRecord } from '../observability/request-record';
@@ -128,12 +128,12 @@ export class Gateway {
   private cacheOf(
     event: HttpEvent,
     tenant: string,
-    { endpoint, stream, body }: InferenceRequest,
+    { endpoint, model, stream, body }: InferenceRequest,
     computesOnce: boolean,
   ): CacheUse | undefined {
     const settings = this.ports.policy.cache;
     if (!settings) return undefined;
-    const key = cacheKey({ tenant, endpoint, stream, body });
+    const key = cacheKey({ scope: keyScope(tenant, model), endpoint, stream, body });
     const wishes = parseCacheControl(headerOf(event, 'cache-control'));
     // Whoever asks for one computation means its own, and finds it under its key.
     return cacheUse(key, settings, computesOnce ? { ...wishes, noCache: true } : wishes);

@@ -1,4 +1,3 @@
-import { MAX_ENTRY_BYTES } from '../caching/entry';
 import { generatedBytes, reportedUsage, type Usage, usageSeen } from './usage';
 
 const DONE = /^data: ?\[DONE\]/m;
@@ -20,7 +19,14 @@ export class StreamTranscript {
   private countedBytes = 0;
   private overflown = false;
 
-  constructor(private readonly includeUsage: boolean) {}
+  /**
+   * @param includeUsage whether the client asked for the usage
+   * @param mostBytes of a stream that is kept to be stored
+   */
+  constructor(
+    private readonly includeUsage: boolean,
+    private readonly mostBytes: number,
+  ) {}
 
   /** Takes what the backend sent and returns what the client may have by now. */
   public pass(chunk: Buffer): Buffer {
@@ -67,7 +73,7 @@ export class StreamTranscript {
   private keep(text: string): void {
     this.kept.push(text);
     this.keptBytes += Buffer.byteLength(text);
-    if (this.keptBytes <= MAX_ENTRY_BYTES) return;
+    if (this.keptBytes <= this.mostBytes) return;
     // Too large to store: what it wrote is counted, and the text let go.
     this.overflown = true;
     this.countedBytes += this.bytesIn(this.kept.join(''));

@@ -32,7 +32,7 @@ const connection = new StoreConnection({
 });
 const gateway = new Gateway({
   policy,
-  store: new ValkeyStore((commands) => connection.trip(commands)),
+  store: new ValkeyStore((commands) => connection.trip(commands), policy.cache),
   localStore: new LocalStore(Date.now),
   callBackend: httpBackends(backendAddresses(environment, policy.backends)),
   record: (record) => {

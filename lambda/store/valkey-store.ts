@@ -1,5 +1,6 @@
-import type { ResolvedBackend } from '../../lib/policy/defaults';
+import { type ResolvedBackend, resolveCache } from '../../lib/policy/defaults';
 import { type BreakerStatus, type Claim, LETTER } from '../circuit-breaking/breaker';
+import { type BodyLimits, decodeBody, encodeBody } from '../caching/encoding';
 import type { StoredEntry } from '../caching/entry';
 import {
   type Admission,
@@ -30,7 +31,14 @@ export class ValkeyStore implements RequestStore {
   private answers = true;
   private owed: Command[] = [];
 
-  constructor(private readonly trip: Trip) {}
+  /**
+   * @param trip sends commands
+   * @param bodies how answers are stored, by default as a policy without settings of its own has it
+   */
+  constructor(
+    private readonly trip: Trip,
+    private readonly bodies: BodyLimits = resolveCache({}),
+  ) {}
 
   /** {@inheritDoc RequestStore.admit} */
   public async admit(request: AdmitRequest): Promise<Admission> {
@@ -62,14 +70,16 @@ export class ValkeyStore implements RequestStore {
     const [verdict, now, refusedBy, retryAfterMs, arrivals, storedAt, contentType, servedBy, body] =
       admitted as string[] as [Admission['verdict'], ...AdmitReply];
     const at = Number(now);
+    const stored = verdict === 'hit' ? decodeBody(body, this.bodies) : undefined;
+    if (verdict === 'hit' && stored === undefined) return this.admit(withoutReading(request));
     return {
       verdict,
       now: at,
       limits: arrivals.split(',').map((arrival, i) => ({ charge: charges[i]!, arrival: Number(arrival) })),
       ...(refusedBy !== '' && { refusedBy: refusedBy as NonNullable<Admission['refusedBy']> }),
       retryAfterMs: Number(retryAfterMs),
-      ...(verdict === 'hit' && {
-        entry: { contentType, servedBy, body, ageMs: Math.max(0, at - Number(storedAt)) },
+      ...(stored !== undefined && {
+        entry: { contentType, servedBy, body: stored, ageMs: Math.max(0, at - Number(storedAt)) },
       }),
       stale: verdict !== 'hit' && storedAt !== '' && cache?.staleAllowed === true,
       breakers: Object.fromEntries(backends.map((name, i) => [name, viewOf(views[i] as (string | null)[])])),
@@ -91,8 +101,9 @@ export class ValkeyStore implements RequestStore {
   /** {@inheritDoc RequestStore.readStale} */
   public async readStale(key: string, now: number): Promise<StoredEntry | undefined> {
     const [reply] = await this.trip([{ read: 'hmget', key, fields: ['at', 'type', 'by', 'body'] }]);
-    const [at, contentType, servedBy, body] = reply as (string | null)[];
-    if (!at || !contentType || !servedBy || body == null) return undefined;
+    const [at, contentType, servedBy, stored] = reply as (string | null)[];
+    const body = stored == null ? undefined : decodeBody(stored, this.bodies);
+    if (!at || !contentType || !servedBy || body === undefined) return undefined;
     return { contentType, servedBy, body, ageMs: Math.max(0, now - Number(at)) };
   }
 
@@ -105,12 +116,19 @@ export class ValkeyStore implements RequestStore {
       settleCommand({ admitted, tokenDifference }, { onlyIfHeld: true }),
       ...recorded.filter(({ probe }) => probe).map(recordCommand),
     ];
-    const commands = [settleCommand(settlement), ...recorded.map(recordCommand)];
+    const commands = [settleCommand(this.encoded(settlement)), ...recorded.map(recordCommand)];
     const [, ...changes] = await this.send(commands, late, late);
     return recorded.flatMap(({ backend }, i) => {
       const [from, to] = changes[i] as [BreakerStatus, BreakerStatus];
       return from === to ? [] : [{ backend: backend.name, from, to }];
     });
+  }
+
+  /** The same with the answer in the form in which it is stored, where it is. */
+  private encoded(settlement: Settlement): Settlement {
+    const { admitted, entry } = settlement;
+    if (!entry || !(admitted.cache?.retainMs !== undefined || admitted.idempotency)) return settlement;
+    return { ...settlement, entry: { ...entry, body: encodeBody(entry.body, this.bodies) } };
   }
 
   /**
@@ -139,6 +157,11 @@ export class ValkeyStore implements RequestStore {
       throw error;
     }
   }
+}
+
+/** The same request, which takes nothing that is stored: for when what it found cannot be read. */
+function withoutReading({ idempotency: _, cache, ...request }: AdmitRequest): AdmitRequest {
+  return { ...request, ...(cache && { cache: { ...cache, freshMs: 0, staleAllowed: false } }) };
 }
 
 type AdmitReply = [string, string, string, string, string, string, string, string];

@@ -40,7 +40,7 @@ export class RunningGateway {
       store: new ValkeyStore((commands) => {
         this.trips.push(commands);
         return this.connection.trip(commands);
-      }),
+      }, policy.cache),
       localStore: new LocalStore(Date.now),
       callBackend: httpBackends(backends),
       record: (record) => this.records.push(record),
