@@ -16,6 +16,7 @@ import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
 import type { AdmitRequest } from './request-store';
 import { Reservation } from './reservation';
+import { type SemanticSettings, SemanticStep } from './semantic-step';
 
 const JSON_TYPE = 'application/json';
 const STREAM_TYPE = 'text/event-stream';
@@ -42,11 +43,14 @@ export interface Computation {
   readonly headers: Record<string, string>;
 }
 
-/** The gateway's ports, and each backend's budget for retries. */
-export type ComputePorts = GatewayPorts & { readonly budget: (backend: ResolvedBackend) => RetryBudget };
+/** The gateway's ports, each backend's budget for retries, and how answers are looked up by meaning. */
+export type ComputePorts = GatewayPorts & {
+  readonly budget: (backend: ResolvedBackend) => RetryBudget;
+  readonly semanticSettings: SemanticSettings | undefined;
+};
 
 /**
- * Steps two to six: admit, route, stream, settle. Settling begins when the answer is known to be whole and is not
+ * Steps two to six: admit, look up by meaning, route, stream, settle. Settling begins when the answer is known to be whole and is not
  * awaited before the last bytes leave: the client waits for none of it, and its next request finds it done. The function
  * returns only after it, since Lambda freezes a function that has returned.
  *
@@ -84,14 +88,22 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
   }
 
   const reservation = new Reservation(admitted.store, asked);
+  const semantic = SemanticStep.of(computation, ports.semanticSettings, admitted, ports);
   try {
-    await answer(computation, admitted, reservation, asked, ports);
+    const similar = await semantic?.find();
+    if (similar) {
+      void settleQuietly(reservation, { tokens: 0, calls: [] });
+      await sendStored(similar.entry, 'semantic', computation);
+    } else {
+      await answer(computation, admitted, reservation, asked, ports);
+    }
   } finally {
     // Whatever went wrong, the slot is freed and what was not used is given back; after a settlement this adds nothing.
     record.transitions = await reservation.settle({ tokens: 0, calls: [] }).catch(() => {
       record.storeLost = true;
       return [];
     });
+    await semantic?.remember(reservation.hasEntry && !record.storeLost);
   }
 }
 
@@ -241,7 +253,7 @@ async function sendFallback(
 
 async function sendStored(
   entry: StoredEntry,
-  state: 'hit' | 'stale',
+  state: 'hit' | 'semantic' | 'stale',
   { client, headers, record }: Computation,
 ): Promise<void> {
   record.cache = state;

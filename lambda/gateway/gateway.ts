@@ -12,6 +12,7 @@ import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels } from './models-list';
 import type { GatewayPorts } from './ports';
+import { semanticSettings } from './semantic-step';
 import { type Endpoint, targetOf } from './target';
 
 /** Who calls, as the authorizer found out. */
@@ -31,7 +32,11 @@ export class Gateway {
     this.budgets = new Map(
       ports.policy.backends.map(({ name, retries }) => [name, new RetryBudget(retries.budgetRatio)]),
     );
-    this.computePorts = { ...ports, budget: (backend) => this.budgetOf(backend) };
+    this.computePorts = {
+      ...ports,
+      budget: (backend) => this.budgetOf(backend),
+      semanticSettings: semanticSettings(ports.policy, ports),
+    };
   }
 
   /** Serves one request. Settles when the answer is sent, the books are settled and the record is written. */

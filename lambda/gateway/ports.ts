@@ -2,6 +2,7 @@ import type { ResolvedPolicy } from '../../lib/policy/defaults';
 import type { RecordSink } from '../observability/request-record';
 import type { CallBackend } from './backend-port';
 import type { RequestStore } from './request-store';
+import type { SemanticPorts } from './semantic-step';
 
 /** Everything that the gateway needs from outside. */
 export interface GatewayPorts {
@@ -11,6 +12,8 @@ export interface GatewayPorts {
   /** Stands in while the shared store is lost. */
   readonly localStore: RequestStore;
   readonly callBackend: CallBackend;
+  /** Where questions are kept, for a policy with `cache.semantic`. */
+  readonly semantic?: SemanticPorts;
   readonly record: RecordSink;
   /** Milliseconds since 1970. */
   readonly now: () => number;

@@ -5,15 +5,19 @@ import { resolvePolicy } from '../../lib/policy/defaults';
 import type { InferencePolicy } from '../../lib/policy/policy';
 import { backendAddresses } from '../backends/environment';
 import { httpBackends } from '../backends/http-backends';
+import { LocalIndex } from '../caching/local-index';
 import { LocalStore } from '../fault-tolerance/local-store';
 import { clientConnection } from '../gateway/client-connection';
 import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
+import type { SemanticPorts } from '../gateway/semantic-step';
 import { lineWriter } from '../observability/line-writer';
 import { recordLine } from '../observability/record-line';
 import { StoreConnection } from '../store/connection';
 import { connectionSettings } from '../store/environment';
-import { ValkeyStore } from '../store/valkey-store';
+import { ValkeyIndex } from '../store/valkey-index';
+import { type Trip, ValkeyStore } from '../store/valkey-store';
+import { vectorCache } from '../store/vector-cache';
 
 const environment = process.env;
 const policyFile = environment.POLICY_FILE ?? '/opt/policy.json';
@@ -24,14 +28,13 @@ const names = {
 };
 const writeLine = lineWriter(process.stdout);
 
-const connection = new StoreConnection({
-  ...connectionSettings(environment),
-  onError: ({ message }) => {
-    writeLine(JSON.stringify({ level: 'warn', message: 'store', 'error.message': message }));
-  },
-});
+const storeError = ({ message }: Error) => {
+  writeLine(JSON.stringify({ level: 'warn', message: 'store', 'error.message': message }));
+};
+const connection = new StoreConnection({ ...connectionSettings(environment), onError: storeError });
 const gateway = new Gateway({
   policy,
+  ...(policy.cache?.semantic && { semantic: semanticPorts(policy.cache.semantic.timeoutMs) }),
   store: new ValkeyStore((commands) => connection.trip(commands), policy.cache),
   localStore: new LocalStore(Date.now),
   callBackend: httpBackends(backendAddresses(environment, policy.backends)),
@@ -43,6 +46,19 @@ const gateway = new Gateway({
   pause: (ms) => pause(ms),
   newId: randomUUID,
 });
+
+/** The index of questions, on a connection of its own: a search holds up what follows it on the same one. */
+function semanticPorts(timeoutMs: number): SemanticPorts {
+  const searches = new StoreConnection({ ...connectionSettings(environment), timeoutMs, onError: storeError });
+  const trip: Trip = (commands) => searches.trip(commands);
+  const warn = (message: string) => {
+    writeLine(JSON.stringify({ level: 'warn', message: 'semantic index', detail: message }));
+  };
+  return {
+    index: new ValkeyIndex(trip, timeoutMs, new LocalIndex(Date.now), warn),
+    vectors: vectorCache(trip),
+  };
+}
 
 /** Entry point of the API: streams its answer. */
 export const handler = awslambda.streamifyResponse<HttpEvent>((event, stream) =>

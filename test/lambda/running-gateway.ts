@@ -7,6 +7,7 @@ import { LocalStore } from '../../lambda/fault-tolerance/local-store';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
 import type { HttpEvent } from '../../lambda/gateway/http-event';
+import type { SemanticPorts } from '../../lambda/gateway/semantic-step';
 import type { RequestRecord } from '../../lambda/observability/request-record';
 import { type Command, StoreConnection } from '../../lambda/store/connection';
 import { ValkeyStore } from '../../lambda/store/valkey-store';
@@ -28,7 +29,12 @@ export class RunningGateway {
   private readonly records: RequestRecord[] = [];
   private trips: (readonly Command[])[] = [];
 
-  constructor(storeUrl: string, policy: ResolvedPolicy, backends: Readonly<Record<string, { url: string }>>) {
+  constructor(
+    storeUrl: string,
+    policy: ResolvedPolicy,
+    backends: Readonly<Record<string, { url: string }>>,
+    semantic?: SemanticPorts,
+  ) {
     this.connection = new StoreConnection({
       url: storeUrl,
       timeoutMs: 1000,
@@ -43,6 +49,7 @@ export class RunningGateway {
       }, policy.cache),
       localStore: new LocalStore(Date.now),
       callBackend: httpBackends(backends),
+      ...(semantic && { semantic }),
       record: (record) => this.records.push(record),
       now: Date.now,
       random: () => 0.1,
