@@ -1,6 +1,9 @@
 /** A text's place in an embedding model's space, of length 1: what the model says of a text is its direction. */
 export type Vector = Float32Array;
 
+/** What is shorter has lost its direction to rounding. No model writes such numbers. */
+const SHORTEST = 1e-15;
+
 /** A list of numbers as a vector; undefined for what has no direction or is no list of numbers. */
 export function vectorOf(numbers: unknown): Vector | undefined {
   if (!Array.isArray(numbers) || numbers.length === 0) return undefined;
@@ -10,7 +13,7 @@ export function vectorOf(numbers: unknown): Vector | undefined {
     squares += value * value;
   }
   const length = Math.sqrt(squares);
-  if (length === 0 || !Number.isFinite(length)) return undefined;
+  if (!(length > SHORTEST) || !Number.isFinite(length)) return undefined;
   return Float32Array.from(numbers as number[], (value) => value / length);
 }
 

@@ -68,6 +68,8 @@ export class RunningGateway {
       tenant?: string;
       plan?: string;
       onBody?: (text: string, hangUp: () => void) => void;
+      /** Hangs up as soon as this settles. */
+      hangUp?: Promise<void>;
     } = {},
   ): Promise<Received> {
     this.trips = [];
@@ -77,6 +79,7 @@ export class RunningGateway {
       text += part.toString();
       options.onBody?.(text, () => stream.destroy());
     });
+    void options.hangUp?.then(() => stream.destroy());
     const client = clientConnection(stream, (code, sent) => {
       [status, headers] = [code, sent];
       return stream;

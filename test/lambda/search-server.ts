@@ -172,6 +172,7 @@ export async function startSearchServer(): Promise<SearchServer> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
+    socket.setNoDelay(true);
     const parser = new RequestParser();
     socket.on('error', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
