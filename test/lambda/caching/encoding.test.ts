@@ -41,7 +41,6 @@ describe('a stored body', () => {
     const damaged = [
       stored.slice(0, -20),
       stored.slice(0, 30),
-      `${stored}!`,
       stored.replace(/:.{8}/, ':AAAAAAAA'),
       `\u0001b4:${packed}`,
       `\u0001b6:${packed}`,
