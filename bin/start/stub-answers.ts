@@ -44,7 +44,7 @@ export function answerText(backend: string, request: StubRequest): StubAnswer {
   };
 }
 
-/** One vector of length 1 for each input: equal for equal text, and unrelated otherwise. */
+/** One vector of length 1 for each input: equal for equal words, near for nearly equal ones, else unrelated. */
 export function embed(request: StubRequest): { vectors: Float32Array[]; promptTokens: number } {
   const inputs = inputTexts(request.input);
   return {
@@ -58,11 +58,14 @@ export function encodeVector(vector: Float32Array, format: string | undefined): 
   return format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
 }
 
+/** The sum of the vectors of the text's words, in whatever case and order. */
 function vectorOf(text: string, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions);
-  for (let start = 0; start < dimensions; start += 8) {
-    const block = createHash('sha256').update(`${start}:${text}`).digest();
-    for (let i = 0; i < 8 && start + i < dimensions; i++) vector[start + i] = block.readInt32LE(i * 4) / 2 ** 31;
+  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
+    for (let start = 0; start < dimensions; start += 8) {
+      const block = createHash('sha256').update(`${start}:${word}`).digest();
+      for (let i = 0; i < 8 && start + i < dimensions; i++) vector[start + i]! += block.readInt32LE(i * 4) / 2 ** 31;
+    }
   }
   const length = Math.hypot(...vector) || 1;
   return vector.map((value) => value / length);

@@ -1,4 +1,8 @@
 import { createHash } from 'node:crypto';
+import { CacheScope, type Model } from '../../lib/policy/model';
+
+/** Who shares an entry: one tenant, or all who may use a model that says so. */
+export type KeyScope = { readonly tenant: string } | { readonly shared: string };
 
 /** Fields that do not change an answer: who asks, what the caller notes down, and where it may be kept. */
 const INSIGNIFICANT = new Set([
@@ -9,32 +13,55 @@ const INSIGNIFICANT = new Set([
   'safety_identifier',
   'prompt_cache_key',
   'prompt_cache_retention',
+  // Part of the subject in its own right.
+  'stream',
 ]);
 
+/**
+ * Values that say the same as a field left out: what OpenAI's API defines and every server obeys. Sampling parameters are
+ * not among them: a server may have defaults of its own for those, as vLLM takes a model's `generation_config`.
+ */
+const DEFAULTS: Readonly<Record<string, unknown>> = { n: 1, logprobs: false };
+
+/** The calls whose fields are known. The body of any other has a meaning of its own, and all of it is significant. */
+const KNOWN_CALLS = new Set(['chat', 'completions', 'embeddings']);
+
 /** Counts up when the entries' form changes, so that no function reads what another version wrote. */
-const VERSION = 1;
+const VERSION = 2;
 
 /** What makes two requests the same. */
 export interface CacheSubject {
-  readonly tenant: string;
+  readonly scope: KeyScope;
   readonly endpoint: string;
   readonly stream: boolean;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
+/** Who shares the answers of a model to a tenant: the tenant alone, unless the model says otherwise. */
+export function keyScope(tenant: string, { name, cacheScope }: Pick<Model, 'name' | 'cacheScope'>): KeyScope {
+  return cacheScope === CacheScope.SHARED ? { shared: name } : { tenant };
+}
+
 /**
- * The store's key of a request's answer. The tenant is part of it twice: in the clear, which keeps a tenant's keys in
- * one slot, and inside the hash. The order of JSON keys does not matter; streamed and whole answers are kept apart.
+ * The store's key of a request's answer. The scope is part of it twice: in the clear, which keeps a tenant's keys in one
+ * slot, and inside the hash. The order of JSON keys does not matter; streamed and whole answers are kept apart.
  */
-export function cacheKey({ tenant, endpoint, stream, body }: CacheSubject): string {
-  const significant = canonicalObject(
-    body,
-    (field) => !INSIGNIFICANT.has(field) && field !== 'stream' && body[field] !== null,
-  );
+export function cacheKey(subject: CacheSubject): string {
+  return `${scopePrefix(subject.scope)}:cache:${digestOf(subject)}`;
+}
+
+/** SHA-256 of what makes two requests the same, and of whatever else is to tell them apart. */
+export function digestOf({ scope, endpoint, stream, body }: CacheSubject, others: readonly string[] = []): string {
+  const json = KNOWN_CALLS.has(endpoint) ? significantJson(body) : canonicalJson(body);
   const subject =
-    `{"body":${significant},"endpoint":${JSON.stringify(endpoint)},"stream":${stream},` +
-    `"tenant":${JSON.stringify(tenant)},"version":${VERSION}}`;
-  return `{${tenant}}:cache:${createHash('sha256').update(subject).digest('hex')}`;
+    `{"body":${json},"endpoint":${JSON.stringify(endpoint)},"others":${JSON.stringify(others)},` +
+    `"scope":${JSON.stringify(scope)},"stream":${stream},"version":${VERSION}}`;
+  return createHash('sha256').update(subject).digest('hex');
+}
+
+/** Start of every key of a scope, in braces, which keep its keys in one slot. No name of a tenant or model holds any. */
+export function scopePrefix(scope: KeyScope): string {
+  return 'tenant' in scope ? `{${scope.tenant}}` : `{shared:${scope.shared}}`;
 }
 
 /** JSON with the keys of every object in one order. */
@@ -44,6 +71,15 @@ export function canonicalJson(value: unknown): string {
   let json = '';
   for (const item of value) json += `${json === '' ? '[' : ','}${canonicalJson(item)}`;
   return json === '' ? '[]' : `${json}]`;
+}
+
+function significantJson(body: Readonly<Record<string, unknown>>): string {
+  return canonicalObject(body, (field) => {
+    const value = body[field];
+    return (
+      !INSIGNIFICANT.has(field) && value !== null && !(Object.hasOwn(DEFAULTS, field) && value === DEFAULTS[field])
+    );
+  });
 }
 
 /** Written piece by piece, since every request of a tenant passes here. */

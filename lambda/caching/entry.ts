@@ -1,4 +1,4 @@
-import type { ResolvedCache } from '../../lib/policy/defaults';
+import { resolveCache, type ResolvedCache } from '../../lib/policy/defaults';
 import { type CacheControl } from './cache-control';
 
 /** An answer as it is kept: the bytes that the client received, and where they came from. */
@@ -14,8 +14,10 @@ export interface StoredEntry extends CacheEntry {
   readonly ageMs: number;
 }
 
-/** Larger answers are not stored: they would crowd out many small ones and hold up the store's single thread. */
-export const MAX_ENTRY_BYTES = 1024 * 1024;
+/** The largest answer that is kept, in bytes: by the cache, or, also without one, under an idempotency key. */
+export function mostEntryBytes(settings: ResolvedCache | undefined): number {
+  return (settings ?? resolveCache({})).maxEntryBytes;
+}
 
 /** How one request uses the cache. */
 export interface CacheUse {

@@ -49,6 +49,8 @@ export interface AttemptContext {
   readonly signal: CallSignal;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** The largest stream that is kept to be stored, in bytes. */
+  readonly mostEntryBytes: number;
 }
 
 /** Calls one backend once, and makes sure that an answer is one before the client sees any of it. */
@@ -77,7 +79,9 @@ export async function attempt(
     if (answer.status !== 200) return await refusalOf(answer, backend, context.now());
     const slow = !isWholeText && answer.firstByteMs > backend.breaker.slowFirstTokenMs;
     const outcome = slow ? 'slowSuccess' : 'success';
-    return streams(answer, request) ? await begun(answer, request, outcome) : await whole(answer, request, outcome);
+    return streams(answer, request)
+      ? await begun(answer, request, outcome, context.mostEntryBytes)
+      : await whole(answer, request, outcome);
   } catch (error) {
     if (error instanceof UnsuitedBackend) {
       return { kind: 'unsuited', refusal: ApiError.invalidRequest(error.message, error.param) };
@@ -164,6 +168,7 @@ async function begun(
   answer: BackendAnswer,
   request: InferenceRequest,
   outcome: Outcome,
+  mostEntryBytes: number,
 ): Promise<Attempt<Answer, ApiError>> {
   try {
     if (!isEventStream(answer.headers['content-type'])) {
@@ -171,7 +176,10 @@ async function begun(
     }
     const rest = answer.body[Symbol.asyncIterator]();
     const isService = request.endpoint === 'service';
-    const transcript = new StreamTranscript(request.includeUsage, !isService);
+    const transcript = new StreamTranscript(request.includeUsage, {
+      mostBytes: mostEntryBytes,
+      hasTerminalEvent: !isService,
+    });
     const head = await firstEvents(rest, transcript, isService ? () => undefined : mustBeAnswer);
     const discard = () => {
       answer.discard();

@@ -1,5 +1,5 @@
 import type { ResolvedBackend, ResolvedPlan } from '../../lib/policy/defaults';
-import { type CacheUse, MAX_ENTRY_BYTES, type StoredEntry } from '../caching/entry';
+import { type CacheUse, mostEntryBytes, type StoredEntry } from '../caching/entry';
 import { degradedAnswer } from '../fault-tolerance/degraded-answer';
 import type { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import type { RetryBudget } from '../fault-tolerance/retry-budget';
@@ -19,6 +19,7 @@ import type { GatewayPorts } from './ports';
 import type { AdmitRequest, Tokens } from './request-store';
 import { Reservation } from './reservation';
 import { awaitFlight } from './single-flight';
+import { type SemanticSettings, SemanticStep } from './semantic-step';
 
 const JSON_TYPE = 'application/json';
 const STREAM_TYPE = 'text/event-stream';
@@ -50,14 +51,18 @@ type AskedAdmission = Admitted & { readonly asked: AdmitRequest };
 
 const NOTHING: Tokens = { inputTokens: 0, outputTokens: 0 };
 
-/** The gateway's ports, each backend's budget for retries, and how long its first bytes have taken. */
+/** What the gateway keeps from one request to the next, beside its ports. */
 export type ComputePorts = GatewayPorts & {
+  /** Each backend's budget for retries. */
   readonly budget: (backend: ResolvedBackend) => RetryBudget;
+  /** How long first bytes have taken. */
   readonly firstBytes: FirstByteTimes;
+  /** How answers are looked up by meaning; undefined where they are not. */
+  readonly semanticSettings: SemanticSettings | undefined;
 };
 
 /**
- * Steps two to six: admit, route, stream, settle. Settling begins when the answer is known to be whole and is not
+ * Steps two to six: admit, look up by meaning, route, stream, settle. Settling begins when the answer is known to be whole and is not
  * awaited before the last bytes leave: the client waits for none of it, and its next request finds it done. The function
  * returns only after it, since Lambda freezes a function that has returned.
  *
@@ -77,8 +82,14 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
   }
 
   const reservation = new Reservation(admitted.store, asked, admission.loadedAt);
+  const isRenewed = admission.verdict === 'revalidate';
+  const semantic = isRenewed ? undefined : SemanticStep.of(computation, ports.semanticSettings, admitted, ports);
   try {
-    if (admission.verdict === 'revalidate') await revalidate(computation, admitted, reservation, ports);
+    const similar = await semantic?.find();
+    if (similar) {
+      void settleQuietly(reservation, { used: NOTHING, calls: [] });
+      await sendStored(similar.entry, 'semantic', computation);
+    } else if (isRenewed) await revalidate(computation, admitted, reservation, ports);
     else await answer(computation, admitted, reservation, ports);
   } finally {
     // Whatever went wrong, the slot is freed and what was not used is given back; after a settlement this adds nothing.
@@ -87,6 +98,7 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
       return [];
     });
     record.transitions = [...(record.transitions ?? []), ...settled];
+    await semantic?.remember(reservation.hasEntry && !record.storeLost);
   }
 }
 
@@ -216,7 +228,7 @@ async function answer(
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
     const calls = [...routed.finished, { ...call, outcome: result.outcome }];
-    const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
+    const storable = result.text !== undefined && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
     const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
     void settleQuietly(reservation, { used: result.usage, calls, ...(entry && { entry }) });
@@ -266,7 +278,9 @@ function findAnswer(
       }
     },
     attempt: async (backend, signal) => {
-      const result = await attempt(backend, request, { call: ports.callBackend, requestId, signal, now: ports.now });
+      const { callBackend: call, now } = ports;
+      const context = { call, requestId, signal, now, mostEntryBytes: mostEntryBytes(ports.policy.cache) };
+      const result = await attempt(backend, request, context);
       noteFirstByte(firstBytes, backend, request, result);
       return result;
     },
@@ -338,7 +352,7 @@ async function sendFallback(
 
 async function sendStored(
   entry: StoredEntry,
-  state: 'hit' | 'stale',
+  state: 'hit' | 'semantic' | 'stale',
   { client, headers, record }: Computation,
 ): Promise<void> {
   record.cache = state;

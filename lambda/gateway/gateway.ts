@@ -1,6 +1,6 @@
 import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
 import { parseCacheControl } from '../caching/cache-control';
-import { cacheKey } from '../caching/cache-key';
+import { cacheKey, keyScope } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
 import { FirstByteTimes } from '../fault-tolerance/first-byte-times';
 import { RetryBudget } from '../fault-tolerance/retry-budget';
@@ -14,6 +14,7 @@ import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels, openAiModels } from './models-list';
 import type { GatewayPorts } from './ports';
+import { semanticSettings } from './semantic-step';
 import { parseServiceRequest } from './service-request';
 import { type Target, targetOf } from './target';
 
@@ -42,6 +43,7 @@ export class Gateway {
       ...ports,
       budget: (backend) => this.budgetOf(backend),
       firstBytes: new FirstByteTimes(),
+      semanticSettings: semanticSettings(ports.policy, ports),
     };
   }
 
@@ -157,7 +159,8 @@ export class Gateway {
   ): CacheUse | undefined {
     const settings = this.ports.policy.cache;
     if (!settings) return undefined;
-    const key = cacheKey({ tenant, stream: request.stream, ...identityOf(request) });
+    const scope = keyScope(tenant, request.model);
+    const key = cacheKey({ scope, stream: request.stream, ...identityOf(request) });
     const wishes = parseCacheControl(headerOf(event, 'cache-control'));
     // Whoever asks for one computation means its own, and finds it under its key.
     return cacheUse(key, settings, computesOnce ? { ...wishes, noCache: true } : wishes);

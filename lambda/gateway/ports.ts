@@ -4,6 +4,7 @@ import type { Timer } from '../fault-tolerance/hedge';
 import type { RecordSink } from '../observability/request-record';
 import type { CallBackend } from './backend-port';
 import type { RequestStore, StandInStore } from './request-store';
+import type { SemanticPorts } from './semantic-step';
 
 /** Everything that the gateway needs from outside. */
 export interface GatewayPorts {
@@ -13,6 +14,8 @@ export interface GatewayPorts {
   /** Stands in while the shared store is lost. */
   readonly localStore: StandInStore;
   readonly callBackend: CallBackend;
+  /** Where questions are kept, for a policy with `cache.semantic`. */
+  readonly semantic?: SemanticPorts;
   readonly record: RecordSink;
   /** Tells of breakers that a request has moved, once its answer is sent. */
   readonly announce: Announce;

@@ -12,6 +12,8 @@ export interface Result {
 
 /** What one admitted request holds in the store until it is settled, once. */
 export class Reservation {
+  /** Whether it was settled with an answer to store. */
+  public hasEntry = false;
   private settlement: Promise<readonly Transition[]> | undefined;
 
   constructor(
@@ -25,6 +27,7 @@ export class Reservation {
    * reservation stands as the charge, and the slot frees itself when its lease ends.
    */
   public settle({ used, calls, entry }: Result): Promise<readonly Transition[]> {
+    this.hasEntry ||= entry !== undefined && this.settlement === undefined;
     this.settlement ??= this.store.settle({
       admitted: this.admitted,
       used,

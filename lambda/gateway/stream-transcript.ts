@@ -1,9 +1,16 @@
-import { MAX_ENTRY_BYTES } from '../caching/entry';
 import { generatedBytes, reportedUsage, type Usage, usageSeen } from './usage';
 
 const DONE = /^data: ?\[DONE\]/m;
 const USAGE = /"usage"\s*:\s*\{/;
 const NOTHING = Buffer.alloc(0);
+
+/** What a stream is like. */
+export interface StreamForm {
+  /** The most that is kept of it to be stored, in bytes. */
+  readonly mostBytes: number;
+  /** Whether it is whole only once `[DONE]` has come, or when it closes without error. */
+  readonly hasTerminalEvent: boolean;
+}
 
 /**
  * Follows a stream of server-sent events as it passes through: learns its usage and whether it came to its end, and
@@ -20,10 +27,10 @@ export class StreamTranscript {
   private countedBytes = 0;
   private overflown = false;
 
-  /** @param hasTerminalEvent whether the stream is whole only once `[DONE]` has come, or when it closes without error */
+  /** @param includeUsage whether the client asked for the usage */
   constructor(
     private readonly includeUsage: boolean,
-    private readonly hasTerminalEvent = true,
+    private readonly form: StreamForm,
   ) {}
 
   /** Takes what the backend sent and returns what the client may have by now. */
@@ -42,7 +49,7 @@ export class StreamTranscript {
 
   /** Takes the end of the backend's stream and returns the last event, where the backend did not close it. */
   public end(): Buffer {
-    this.complete ||= !this.hasTerminalEvent;
+    this.complete ||= !this.form.hasTerminalEvent;
     return this.pending.length === 0 ? NOTHING : this.pass(Buffer.from('\n\n'));
   }
 
@@ -72,7 +79,7 @@ export class StreamTranscript {
   private keep(text: string): void {
     this.kept.push(text);
     this.keptBytes += Buffer.byteLength(text);
-    if (this.keptBytes <= MAX_ENTRY_BYTES) return;
+    if (this.keptBytes <= this.form.mostBytes) return;
     // Too large to store: what it wrote is counted, and the text let go.
     this.overflown = true;
     this.countedBytes += this.bytesIn(this.kept.join(''));

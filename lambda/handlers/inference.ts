@@ -9,17 +9,21 @@ import { backendAddresses } from '../backends/environment';
 import { httpBackends } from '../backends/http-backends';
 import { announcer } from '../circuit-breaking/announce';
 import { eventPublisher } from '../events/environment';
+import { LocalIndex } from '../caching/local-index';
 import { LocalStore } from '../fault-tolerance/local-store';
 import { clientConnection } from '../gateway/client-connection';
 import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
 import { breakerLine } from '../observability/breaker-line';
+import type { SemanticPorts } from '../gateway/semantic-step';
 import { lineWriter } from '../observability/line-writer';
 import { recordLine } from '../observability/record-line';
 import { environmentCredentials } from '../security/environment-credentials';
 import { StoreConnection } from '../store/connection';
 import { connectionSettings } from '../store/environment';
-import { ValkeyStore } from '../store/valkey-store';
+import { ValkeyIndex } from '../store/valkey-index';
+import { type Trip, ValkeyStore } from '../store/valkey-store';
+import { vectorCache } from '../store/vector-cache';
 
 const environment = process.env;
 const policyFile = environment.POLICY_FILE ?? '/opt/policy.json';
@@ -41,7 +45,8 @@ const connection = new StoreConnection({ ...connectionSettings(environment), onE
 const publish = eventPublisher(environment);
 const gateway = new Gateway({
   policy,
-  store: new ValkeyStore((commands) => connection.trip(commands), Math.random),
+  ...(policy.cache?.semantic && { semantic: semanticPorts(policy.cache.semantic.timeoutMs) }),
+  store: new ValkeyStore((commands) => connection.trip(commands), Math.random, policy.cache),
   localStore: new LocalStore(Date.now, Math.random),
   callBackend: bedrockBackends(models, {
     send: httpBackends({ ...backendAddresses(environment, policy.backends), ...addressesOf(models) }),
@@ -70,6 +75,19 @@ const gateway = new Gateway({
   },
   newId: randomUUID,
 });
+
+/** The index of questions, on a connection of its own: a search holds up what follows it on the same one. */
+function semanticPorts(timeoutMs: number): SemanticPorts {
+  const searches = new StoreConnection({ ...connectionSettings(environment), timeoutMs, onError: warnOf('store') });
+  const trip: Trip = (commands) => searches.trip(commands);
+  const warn = (message: string) => {
+    writeLine(JSON.stringify({ level: 'warn', message: 'semantic index', detail: message }));
+  };
+  return {
+    index: new ValkeyIndex(trip, timeoutMs, new LocalIndex(Date.now), warn),
+    vectors: vectorCache(trip),
+  };
+}
 
 /** Entry point of the API: streams its answer. */
 export const handler = awslambda.streamifyResponse<HttpEvent>((event, stream) =>

@@ -16,6 +16,12 @@ const METRICS = [
   { Name: 'RateLimited', Unit: 'Count' },
   { Name: 'StoreLost', Unit: 'Count' },
 ];
+/** Metrics of requests that were looked up by meaning. */
+const SEMANTIC = [
+  { Name: 'SemanticHits', Unit: 'Count' },
+  { Name: 'SemanticFailures', Unit: 'Count' },
+  { Name: 'SemanticLatency', Unit: 'Milliseconds' },
+];
 const TIME_TO_FIRST_TOKEN = { Name: 'TimeToFirstToken', Unit: 'Milliseconds' };
 const INPUT_TOKENS = { Name: 'InputTokens', Unit: 'Count' };
 const HEDGES = { Name: 'Hedges', Unit: 'Count' };
@@ -29,7 +35,7 @@ const OUTPUT_TOKENS = { Name: 'OutputTokens', Unit: 'Count' };
  * The tenant is a property and no dimension: each of its values would be a set of metrics of its own.
  */
 export function recordLine(record: RequestRecord, names: MetricsNames): string {
-  const { model, timeToFirstTokenMs, inputTokens, outputTokens, hedged, fault } = record;
+  const { model, timeToFirstTokenMs, inputTokens, outputTokens, hedged, fault, semantic } = record;
   return JSON.stringify({
     _aws: {
       Timestamp: record.startedAt,
@@ -47,6 +53,9 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     Errors: flag(record.status >= 500),
     Latency: round(record.durationMs),
     CacheHits: flag(record.cache === 'hit'),
+    SemanticHits: semantic && flag(semantic.outcome === 'hit'),
+    SemanticFailures: semantic && flag(!['hit', 'miss'].includes(semantic.outcome)),
+    SemanticLatency: semantic && round(semantic.durationMs),
     Fallbacks: flag(record.fallback !== undefined),
     RateLimited: flag(record.refusedBy !== undefined),
     StoreLost: flag(record.storeLost),
@@ -69,6 +78,10 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     stream: record.stream,
     backend: record.backend,
     cache: record.cache,
+    'semantic.outcome': semantic?.outcome,
+    'semantic.similarity': semantic?.similarity,
+    'semantic.embedding_tokens': semantic?.embeddingTokens,
+    'semantic.reason': semantic?.reason,
     fallback: record.fallback,
     refused_by: record.refusedBy,
     retries: record.retries,
@@ -82,8 +95,9 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
 }
 
 /** The metrics that a line declares are those that it holds. */
-function metricsOf({ timeToFirstTokenMs, inputTokens, outputTokens, hedged }: RequestRecord): typeof METRICS {
-  const metrics = [...METRICS];
+function metricsOf(record: RequestRecord): typeof METRICS {
+  const { timeToFirstTokenMs, inputTokens, outputTokens, hedged, semantic } = record;
+  const metrics = semantic ? [...METRICS, ...SEMANTIC] : [...METRICS];
   if (timeToFirstTokenMs !== undefined) metrics.push(TIME_TO_FIRST_TOKEN);
   if (inputTokens !== undefined) metrics.push(INPUT_TOKENS);
   if (outputTokens !== undefined) metrics.push(OUTPUT_TOKENS);

@@ -16,6 +16,8 @@ export interface RequestRecord {
   stream?: boolean;
   backend?: string;
   cache?: string;
+  /** The look-up by meaning, where one was made. */
+  semantic?: SemanticOutcome;
   fallback?: string;
   errorCode?: string;
   refusedBy?: string;
@@ -40,6 +42,22 @@ export interface RequestRecord {
   }[];
   /** A fault of ours. */
   fault?: { readonly message: string; readonly stack?: string };
+}
+
+/** What came of a look-up by meaning. */
+export interface SemanticOutcome {
+  /**
+   * `late`: its time was over before it ended; `unembedded`: the embedding model gave no vector; `failed`: the store did
+   * not search.
+   */
+  readonly outcome: 'hit' | 'miss' | 'late' | 'unembedded' | 'failed';
+  readonly durationMs: number;
+  /** Of the question that was answered in its place: the cosine, at most 1. */
+  readonly similarity?: number;
+  /** Tokens that the embedding model took; undefined where the text's vector was known. */
+  readonly embeddingTokens?: number;
+  /** Why it failed, or why the question could not be kept. */
+  readonly reason?: string;
 }
 
 /** Where records go. */

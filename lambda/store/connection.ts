@@ -2,10 +2,11 @@ import Valkey, { Command as ClientCommand } from 'iovalkey';
 import { StoreLost } from '../gateway/request-store';
 import type { Script } from './scripts';
 
-/** One command of a trip. */
+/** One command of a trip: a script, fields of a hash, or any other command by its name, such as `FT.SEARCH`. */
 export type Command =
   | { readonly script: Script; readonly keys: readonly string[]; readonly args: readonly string[] }
-  | { readonly read: 'hmget'; readonly key: string; readonly fields: readonly string[] };
+  | { readonly read: 'hmget'; readonly key: string; readonly fields: readonly string[] }
+  | { readonly call: string; readonly args: readonly (string | Buffer)[] };
 
 /** Where the store is and how long it may take. */
 export interface ConnectionSettings {
@@ -186,6 +187,7 @@ export class StoreConnection {
 function clientCommand(command: Command, by: 'evalsha' | 'eval'): ClientCommand {
   const encoding = { replyEncoding: 'utf8' as const };
   if ('read' in command) return new ClientCommand('hmget', [command.key, ...command.fields], encoding);
+  if ('call' in command) return new ClientCommand(command.call, [...command.args], encoding);
   const { script, keys, args } = command;
   const code = by === 'eval' ? script.text : script.sha1;
   return new ClientCommand(by, [code, String(keys.length), ...keys, ...args], encoding);

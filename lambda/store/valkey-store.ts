@@ -1,5 +1,6 @@
-import type { ResolvedBackend } from '../../lib/policy/defaults';
+import { type ResolvedBackend, resolveCache } from '../../lib/policy/defaults';
 import type { BreakerStatus, Claim } from '../circuit-breaking/breaker';
+import { type BodyLimits, decodeBody, encodeBody } from '../caching/encoding';
 import type { StoredEntry } from '../caching/entry';
 import {
   type Admission,
@@ -30,16 +31,29 @@ export class ValkeyStore implements RequestStore {
   private answers = true;
   private owed: Command[] = [];
 
+  /**
+   * @param trip sends commands
+   * @param random numbers from 0 up to 1
+   * @param bodies how answers are stored, by default as a policy without settings of its own has it
+   */
   constructor(
     private readonly trip: Trip,
     private readonly random: () => number,
+    private readonly bodies: BodyLimits = resolveCache({}),
   ) {}
 
   /** {@inheritDoc RequestStore.admit} */
   public async admit(request: AdmitRequest): Promise<Admission> {
     const charges = chargesOf(request, Date.now());
     const [reply] = await this.send([admitCommand(request, charges, this.random)], notRun(request));
-    return admissionOf(reply, request, charges);
+    const admission = admissionOf(reply, request, charges);
+    const { entry, ...rest } = admission;
+    if (!entry) return admission;
+    const body = decodeBody(entry.body, this.bodies);
+    if (body !== undefined) return { ...admission, entry: { ...entry, body } };
+    // What cannot be read is as good as not there.
+    if (admission.verdict === 'revalidate') return { ...rest, verdict: 'admitted', entryIsStale: false };
+    return this.admit(withoutReading(request));
   }
 
   /** {@inheritDoc RequestStore.claim} */
@@ -74,8 +88,9 @@ export class ValkeyStore implements RequestStore {
   /** {@inheritDoc RequestStore.readStale} */
   public async readStale(key: string, now: number): Promise<StoredEntry | undefined> {
     const [reply] = await this.trip([{ read: 'hmget', key, fields: ['at', 'type', 'by', 'body'] }]);
-    const [at, contentType, servedBy, body] = reply as (string | null)[];
-    if (!at || !contentType || !servedBy || body == null) return undefined;
+    const [at, contentType, servedBy, stored] = reply as (string | null)[];
+    const body = stored == null ? undefined : decodeBody(stored, this.bodies);
+    if (!at || !contentType || !servedBy || body === undefined) return undefined;
     return { contentType, servedBy, body, ageMs: Math.max(0, now - Number(at)) };
   }
 
@@ -84,8 +99,15 @@ export class ValkeyStore implements RequestStore {
     const outcomes = recordedOf(settlement.outcomes);
     const { entry: _, ...books } = settlement;
     const late = settleCommand({ ...books, outcomes: outcomes.filter(({ probe }) => probe) }, { onlyIfHeld: true });
-    const [reply] = await this.send([settleCommand({ ...settlement, outcomes })], [late], [late]);
+    const [reply] = await this.send([settleCommand({ ...this.encoded(settlement), outcomes })], [late], [late]);
     return transitionsOf(reply, outcomes);
+  }
+
+  /** The same with the answer in the form in which it is stored, where it is. */
+  private encoded(settlement: Settlement): Settlement {
+    const { admitted, entry } = settlement;
+    if (!entry || !(admitted.cache?.retainMs !== undefined || admitted.idempotency)) return settlement;
+    return { ...settlement, entry: { ...entry, body: encodeBody(entry.body, this.bodies) } };
   }
 
   /**
@@ -121,6 +143,12 @@ function notRun(admitted: AdmitRequest): readonly Command[] {
   const nothing = { inputTokens: 0, outputTokens: 0 };
   const settle = settleCommand({ admitted, used: nothing, outcomes: [] }, { onlyIfHeld: true });
   return admitted.cache?.waits ? [settle, leaveCommand(admitted)] : [settle];
+}
+
+/** The same request, which takes nothing that is stored: for when what it found cannot be read. */
+function withoutReading({ idempotency: _, cache, ...request }: AdmitRequest): AdmitRequest {
+  const nothing = { freshMs: 0, softMs: 0, staleAllowed: false, waits: false };
+  return { ...request, ...(cache && { cache: { ...cache, ...nothing } }) };
 }
 
 /** Frees the slot of a request that waits. */

@@ -12,6 +12,12 @@ import { acknowledge } from '../security/acknowledge';
 /** Not the well-known one, which is what scanners try first. */
 const PORT = 6380;
 
+/**
+ * Per cent of the memory that the smallest nodes must keep free where the store searches
+ * (https://docs.aws.amazon.com/AmazonElastiCache/latest/dg/search-features-limits.html); 25 elsewhere.
+ */
+const SEARCH_RESERVE: Readonly<Record<string, string | undefined>> = { micro: '50', small: '30' };
+
 /** Properties of a response cache. */
 export interface ResponseCacheProps {
   /** Network of the cache; it is placed in the private subnets. */
@@ -25,7 +31,8 @@ export interface ResponseCacheProps {
   readonly vpcSubnets?: ec2.SubnetSelection;
 
   /**
-   * Type of the nodes. Admission costs some 50 µs of a core: a single core serves about 20,000 requests a second.
+   * Type of the nodes. Admission costs some 50 µs of a core: a single core serves about 20,000 requests a second. With
+   * `cache.semantic` in the policy, each question takes about 14 bytes of memory for each dimension of its vector.
    *
    * @default 'cache.m7g.large' - 6.4 GiB, steady performance
    */
@@ -39,7 +46,7 @@ export interface ResponseCacheProps {
   readonly nodes?: number;
 
   /**
-   * Version of Valkey, 8.0 or later. 8.2 brought vector search.
+   * Version of Valkey, 8.0 or later. 8.2 brought vector search, which `cache.semantic` of a policy needs.
    *
    * @default '8.2'
    */
@@ -75,6 +82,7 @@ export class ResponseCache extends Construct implements IResponseCache {
   public readonly url: string;
   public readonly userName?: string;
   public readonly cacheName?: string;
+  public readonly engineVersion?: string;
   public readonly connections: ec2.Connections;
 
   /** The replication group. */
@@ -89,6 +97,8 @@ export class ResponseCache extends Construct implements IResponseCache {
     super(scope, id);
     this.nodes = props.nodes ?? 3;
     const engineVersion = props.engineVersion ?? '8.2';
+    const nodeType = props.nodeType ?? 'cache.m7g.large';
+    this.engineVersion = engineVersion;
     validateProps(this.nodes, engineVersion);
 
     const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
@@ -109,7 +119,7 @@ export class ResponseCache extends Construct implements IResponseCache {
       replicationGroupDescription: 'Limits, breaker states and cached answers of the inference platform',
       engine: 'valkey',
       engineVersion,
-      cacheNodeType: props.nodeType ?? 'cache.m7g.large',
+      cacheNodeType: nodeType,
       numCacheClusters: this.nodes,
       automaticFailoverEnabled: true,
       multiAzEnabled: true,
@@ -121,7 +131,7 @@ export class ResponseCache extends Construct implements IResponseCache {
       userGroupIds: [userGroup.ref],
       securityGroupIds: [securityGroup.securityGroupId],
       cacheSubnetGroupName: this.addSubnetGroup(props).ref,
-      cacheParameterGroupName: this.addParameterGroup(engineVersion).ref,
+      cacheParameterGroupName: this.addParameterGroup(engineVersion, nodeType).ref,
       autoMinorVersionUpgrade: true,
       logDeliveryConfigurations: this.addLogs(props, removalPolicy),
     });
@@ -195,7 +205,10 @@ export class ResponseCache extends Construct implements IResponseCache {
     });
   }
 
-  /** IAM authentication demands that a user's name equals its id. */
+  /**
+   * IAM authentication demands that a user's name equals its id. Of the search commands, only FT._LIST is administrative;
+   * it is not used.
+   */
   private addUser(): elasticache.CfnUser {
     // Ends in the hash of the path, so that a long path cut short stays unique.
     const userId = `u${Names.uniqueResourceName(this, { maxLength: 38 })}`.toLowerCase();
@@ -217,11 +230,13 @@ export class ResponseCache extends Construct implements IResponseCache {
   }
 
   /** Full memory must not cost a tenant its limits: they are touched at each request, and so never least recently used. */
-  private addParameterGroup(engineVersion: string): elasticache.CfnParameterGroup {
+  private addParameterGroup(engineVersion: string, nodeType: string): elasticache.CfnParameterGroup {
+    const [, size = ''] = /^cache\.t\d[a-z]*\.(\w+)$/.exec(nodeType) ?? [];
+    const reserved = SEARCH_RESERVE[size];
     return new elasticache.CfnParameterGroup(this, 'Parameters', {
       cacheParameterGroupFamily: `valkey${engineVersion.split('.')[0]}`,
       description: 'Evicts the least recently used entries that expire',
-      properties: { 'maxmemory-policy': 'volatile-lru' },
+      properties: { 'maxmemory-policy': 'volatile-lru', ...(reserved && { 'reserved-memory-percent': reserved }) },
     });
   }
 

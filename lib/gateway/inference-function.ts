@@ -138,6 +138,7 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     const storeTimeout = (props.storeTimeout ?? Duration.millis(50)).toMilliseconds();
     this.policyLayer = new PolicyLayer(this, 'Policy', { policy: props.policy });
     validateProps(props.policy, endpoints, storeTimeout);
+    validateStore(props.policy, props.store);
 
     this.eventBus = props.eventBus ?? events.EventBus.fromEventBusName(this, 'EventBus', 'default');
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
@@ -218,7 +219,22 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     return this.metric('OutputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
-  /** Requests that were answered from the cache. */
+  /** Requests that were answered with what was said to a question that means the same. */
+  public metricSemanticHits(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('SemanticHits', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Look-ups by meaning that were late, or that the embedding model or the store failed. */
+  public metricSemanticFailures(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('SemanticFailures', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
+  /** Milliseconds that a look-up by meaning took, 99th percentile. */
+  public metricSemanticLatency(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('SemanticLatency', { statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /** Requests that were answered from the cache, as equal requests before them. */
   public metricCacheHits(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('CacheHits', { statistic: cloudwatch.Stats.SUM, ...props });
   }
@@ -347,6 +363,17 @@ function validateProps(policy: InferencePolicy, endpoints: Record<string, IModel
   if (storeTimeout < 5 || storeTimeout > 5000) {
     throw new Error(`storeTimeout must be from 5 ms to 5 s, got ${storeTimeout} ms`);
   }
+}
+
+/** Look-up by meaning needs the vector search that Valkey has since 8.2. */
+function validateStore({ cache }: InferencePolicy, { engineVersion }: IResponseCache): void {
+  if (!cache?.semantic || engineVersion === undefined || Token.isUnresolved(engineVersion)) return;
+  const [major = 0, minor = 0] = engineVersion.split('.').map(Number);
+  if (major > 8 || (major === 8 && minor >= 2)) return;
+  throw new Error(
+    `cache.semantic needs a store with vector search, engineVersion "8.2" or later, got "${engineVersion}": ` +
+      'raise the engineVersion of the store, or leave semantic out of the policy',
+  );
 }
 
 /** Tokens count with a typical length of what they stand for, so that the quota is hit here and not at deployment. */

@@ -22,6 +22,13 @@ export interface IResponseCache extends IConstruct, ec2.IConnectable {
   readonly cacheName?: string;
 
   /**
+   * Version of Valkey, such as `8.2`, the first with the vector search that `cache.semantic` of a policy needs.
+   *
+   * @default - not known, and not checked
+   */
+  readonly engineVersion?: string;
+
+  /**
    * Lets an identity connect.
    *
    * @param grantee the identity

@@ -66,6 +66,7 @@ export class PlatformDashboard extends Construct {
       graph('Requests', HALF, [
         inference.metricRequests({ label: 'answered' }),
         inference.metricCacheHits({ label: 'from the cache' }),
+        inference.metricSemanticHits({ label: 'from the cache, by meaning' }),
         inference.metricFallbacks({ label: 'by a fallback' }),
         inference.metricRateLimited({ label: 'limited' }),
         restApi.metricServerError({ label: 'failed', statistic: cloudwatch.Stats.SUM, color: cloudwatch.Color.RED }),

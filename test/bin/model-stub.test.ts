@@ -72,6 +72,21 @@ describe('model stub', () => {
     expect(streamed).toBe('This is');
   });
 
+  it('embeds texts of nearly the same words nearby, and others far away', async () => {
+    const input = [
+      'How do I reset my password?',
+      'how do I reset my PASSWORD',
+      'How can I reset my password?',
+      'Good day',
+    ];
+    const { data } = await client.embeddings.create({ model: 'm', input, encoding_format: 'float' });
+    const [asked, same, near, far] = data.map(({ embedding }) => embedding);
+    const cosine = (a: number[], b: number[]) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+    expect(cosine(asked!, same!)).toBeCloseTo(1, 5);
+    expect(cosine(asked!, near!)).toBeGreaterThan(0.7);
+    expect(Math.abs(cosine(asked!, far!))).toBeLessThan(0.3);
+  });
+
   it('embeds equal text equally, at any length and in both encodings', async () => {
     const request = { model: 'm', input: ['a', 'b'], dimensions: 10 };
     const packed = await client.embeddings.create(request);

@@ -9,6 +9,7 @@ import type { CallBackend } from '../../lambda/gateway/backend-port';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
 import type { HttpEvent } from '../../lambda/gateway/http-event';
+import type { SemanticPorts } from '../../lambda/gateway/semantic-step';
 import type { RequestRecord } from '../../lambda/observability/request-record';
 import { type Command, StoreConnection } from '../../lambda/store/connection';
 import { ValkeyStore } from '../../lambda/store/valkey-store';
@@ -37,6 +38,7 @@ export class RunningGateway {
     storeUrl: string,
     policy: ResolvedPolicy,
     backends: Readonly<Record<string, { url: string }>> | CallBackend,
+    semantic?: SemanticPorts,
   ) {
     this.connection = new StoreConnection({
       url: storeUrl,
@@ -46,12 +48,17 @@ export class RunningGateway {
     });
     this.gateway = new Gateway({
       policy,
-      store: new ValkeyStore((commands) => {
-        this.trips.push(commands);
-        return this.connection.trip(commands);
-      }, Math.random),
+      store: new ValkeyStore(
+        (commands) => {
+          this.trips.push(commands);
+          return this.connection.trip(commands);
+        },
+        Math.random,
+        policy.cache,
+      ),
       localStore: new LocalStore(Date.now, Math.random),
       callBackend: typeof backends === 'function' ? backends : httpBackends(backends),
+      ...(semantic && { semantic }),
       record: (record) => this.records.push(record),
       announce: (changes) => {
         this.changes.push(...changes);
@@ -88,6 +95,8 @@ export class RunningGateway {
       hangUpAfterMs?: number;
       onSent?: (hangUp: () => void) => void;
       onStart?: (hangUp: () => void) => void;
+      /** Hangs up as soon as this settles. */
+      hangUp?: Promise<void>;
     } = {},
   ): Promise<Received> {
     this.trips = [];
@@ -99,6 +108,7 @@ export class RunningGateway {
       options.onBody?.(text, () => stream.destroy());
     });
     options.onStart?.(() => stream.destroy());
+    void options.hangUp?.then(() => stream.destroy());
     const client = clientConnection(stream, (code, sent) => {
       [status, headers] = [code, sent];
       return stream;

@@ -22,7 +22,10 @@ function madeOf(status: number, headers: BackendAnswer['headers']) {
     })(),
     discard: () => undefined,
   };
-  const context = { call: () => Promise.resolve(answer), requestId: 'r', signal: new HangUp(), now: () => 0 };
+  const context = {
+    ...{ call: () => Promise.resolve(answer), requestId: 'r', signal: new HangUp() },
+    ...{ now: () => 0, mostEntryBytes: 1024 },
+  };
   return attempt(backend({ breaker: { maxCooldownMs: 5000 } }), request, context);
 }
 

@@ -32,6 +32,21 @@ describe('the line of a request', () => {
     });
   });
 
+  it('tells of a look-up by meaning what came of it, and counts it apart from equal requests', () => {
+    const semantic = { outcome: 'hit' as const, durationMs: 4.56, similarity: 0.97, embeddingTokens: 4 };
+    const hit = line({ cache: 'semantic', semantic });
+    expect(hit).toMatchObject({
+      ...{ CacheHits: 0, SemanticHits: 1, SemanticFailures: 0, SemanticLatency: 4.6 },
+      ...{ cache: 'semantic', 'semantic.similarity': 0.97, 'semantic.embedding_tokens': 4 },
+    });
+    const failed = line({ cache: 'miss', semantic: { outcome: 'late', durationMs: 300, reason: 'why' } });
+    expect(failed).toMatchObject({ SemanticHits: 0, SemanticFailures: 1, 'semantic.reason': 'why' });
+    for (const each of [hit, failed]) {
+      for (const { Name } of each._aws.CloudWatchMetrics[0]!.Metrics) expect(each[Name]).toEqual(expect.any(Number));
+    }
+    expect(line({ cache: 'miss' })).not.toHaveProperty('SemanticHits');
+  });
+
   it('counts errors, refusals, fallbacks, second calls and a lost store, and holds a fault’s stack', () => {
     expect(line({ status: 503, errorCode: 'backend_unavailable', fallback: 'timeout', storeLost: true })).toMatchObject(
       {

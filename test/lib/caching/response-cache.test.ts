@@ -30,6 +30,18 @@ describe('a response cache', () => {
     });
   });
 
+  it('leaves the smallest nodes the memory that searching takes', () => {
+    const properties = (nodeType: string) => {
+      const small = templateOf((stack) => new ResponseCache(stack, 'Cache', { vpc: givenVpc(stack), nodeType }));
+      const [group] = Object.values(small.findResources('AWS::ElastiCache::ParameterGroup'));
+      return (group!.Properties as { Properties: Record<string, string> }).Properties['reserved-memory-percent'];
+    };
+    expect(['cache.t4g.micro', 'cache.t3.small', 'cache.t4g.medium', 'cache.m7g.large'].map(properties)).toEqual([
+      ...['50', '30'],
+      ...[undefined, undefined],
+    ]);
+  });
+
   it('is entered by IAM alone, as a user without administrative commands', () => {
     template.hasResourceProperties('AWS::ElastiCache::User', {
       AuthenticationMode: { Type: 'iam' },
