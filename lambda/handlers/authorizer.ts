@@ -3,7 +3,8 @@ import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { resolvePolicy } from '../../lib/policy/defaults';
 import type { InferencePolicy, TokenIssuer } from '../../lib/policy/policy';
 import { lineWriter } from '../observability/line-writer';
-import { authorize, type AuthorizerAnswer, type TokenAuthorizerEvent } from '../security/authorize';
+import { refusalLine } from '../observability/refusal-line';
+import { authorize, type AuthorizerAnswer, isUnauthorized, type TokenAuthorizerEvent } from '../security/authorize';
 import { requiredVariable } from '../security/environment';
 import { fetchJson } from '../security/fetch-json';
 import { tokenVerifier, type VerifyToken } from '../security/verify-token';
@@ -16,12 +17,20 @@ const client = new DynamoDBClient({
 });
 const findKeyOwner = tenantKeyTable(client, requiredVariable(process.env, 'TABLE_NAME'));
 
-const { USAGE_KEY_PREFIX: usageKeyPrefix } = process.env;
+const { USAGE_KEY_PREFIX: usageKeyPrefix, METRICS_NAMESPACE: namespace, SERVICE_NAME: service } = process.env;
+const names = { namespace: namespace ?? 'InferencePlatform', service: service ?? 'inference' };
+const writeLine = lineWriter(process.stdout);
 const verifyToken = usageKeyPrefix ? trustedIssuers(usageKeyPrefix) : undefined;
 
 /** Entry point of the API's authorizer. */
-export function handler(event: TokenAuthorizerEvent): Promise<AuthorizerAnswer> {
-  return authorize(event, findKeyOwner, verifyToken);
+export async function handler(event: TokenAuthorizerEvent): Promise<AuthorizerAnswer> {
+  const at = Date.now();
+  try {
+    return await authorize(event, findKeyOwner, verifyToken);
+  } catch (error) {
+    if (isUnauthorized(error)) writeLine(refusalLine(at, names));
+    throw error;
+  }
 }
 
 /** The issuers are those of the policy, and those of the environment whose addresses only the deployment knew. */
@@ -30,7 +39,6 @@ function trustedIssuers(prefix: string): VerifyToken {
   const policy = JSON.parse(readFileSync(policyFile, 'utf8')) as InferencePolicy;
   const deployed = JSON.parse(ownIssuers) as TokenIssuer[];
   const { issuers, tenants } = resolvePolicy({ ...policy, issuers: [...(policy.issuers ?? []), ...deployed] });
-  const writeLine = lineWriter(process.stdout);
   return tokenVerifier(
     { issuers, tenants, usageKeyPrefix: prefix },
     {

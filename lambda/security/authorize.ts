@@ -41,6 +41,11 @@ export interface AuthorizerContext {
 /** API Gateway answers 401 to exactly this message, and 500 to any other. */
 const UNAUTHORIZED = 'Unauthorized';
 
+/** Whether an error says that the caller was turned away, and not that the authorizer failed. */
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof Error && error.message === UNAUTHORIZED;
+}
+
 const BEARER = /^Bearer +(\S+)$/i;
 
 /**

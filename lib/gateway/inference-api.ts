@@ -1,6 +1,6 @@
 import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
-import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -124,6 +124,17 @@ export class InferenceApi extends Construct {
     return this.restApi.metricCount(props);
   }
 
+  /** Callers that were turned away: no key or token, or none that is known or valid. */
+  public metricUnauthorized(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: this.inference.metricsNamespace,
+      metricName: 'Unauthorized',
+      dimensionsMap: { Service: this.inference.serviceName },
+      statistic: cloudwatch.Stats.SUM,
+      ...props,
+    }).attachTo(this);
+  }
+
   private addAuthorizer(props: InferenceApiProps): HandlerFunction {
     const issuers = props.policy.issuers ?? [];
     const authorizer = new HandlerFunction(this, 'Authorizer', {
@@ -132,6 +143,8 @@ export class InferenceApi extends Construct {
       vpc: props.vpc,
       environment: {
         TABLE_NAME: this.tenants.table.tableName,
+        METRICS_NAMESPACE: this.inference.metricsNamespace,
+        SERVICE_NAME: this.inference.serviceName,
         ...(issuers.length > 0 && this.tokenEnvironment(issuers)),
       },
       layers: issuers.length > 0 ? [this.inference.policyLayer.layer] : undefined,

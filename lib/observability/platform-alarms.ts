@@ -137,13 +137,27 @@ export class PlatformAlarms extends Construct {
       threshold: 5,
       description: 'More than 5 % of the requests are answered by a fallback: a backend fails',
     });
+    this.add('InferenceErrors', {
+      metric: api.inference.handler.function.metricErrors(minute),
+      threshold: 0,
+      description: 'The inference function failed',
+      minutes: [2, 5],
+    });
+    this.add('AuthorizerErrors', {
+      metric: new cloudwatch.MathExpression({
+        // An authorizer turns a caller away by an error, which is no fault of its own.
+        expression: 'errors - FILL(refusals, 0)',
+        usingMetrics: {
+          errors: api.authorizer.function.metricErrors(minute),
+          refusals: api.metricUnauthorized(minute),
+        },
+        label: 'Failures of the authorizer',
+        ...minute,
+      }),
+      threshold: 0,
+      description: 'The authorizer failed: callers with good keys get 500',
+    });
     for (const [name, handler] of Object.entries({ Inference: api.inference.handler, Authorizer: api.authorizer })) {
-      this.add(`${name}Errors`, {
-        metric: handler.function.metricErrors(minute),
-        threshold: 0,
-        description: `The ${name.toLowerCase()} function failed`,
-        minutes: [2, 5],
-      });
       this.add(`${name}Throttles`, {
         metric: handler.function.metricThrottles(minute),
         threshold: 0,

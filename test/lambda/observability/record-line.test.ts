@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { recordLine } from '../../../lambda/observability/record-line';
+import { refusalLine } from '../../../lambda/observability/refusal-line';
 import type { RequestRecord } from '../../../lambda/observability/request-record';
 
 const NAMES = { namespace: 'Platform', service: 'inference' };
@@ -59,5 +60,23 @@ describe('the line of a request', () => {
     const fault = line({ status: 500, fault: { message: 'oh', stack: 'at x' } });
     expect(fault).toMatchObject({ level: 'error', 'exception.stacktrace': 'at x' });
     expect(fault._aws.CloudWatchMetrics[0]!.Dimensions).toEqual([['Service']]);
+  });
+});
+
+describe('the line of a refusal', () => {
+  it('counts a caller that was turned away, and tells nothing of it', () => {
+    const text = refusalLine(1000, { namespace: 'N', service: 's' });
+    expect(JSON.parse(text)).toEqual({
+      _aws: {
+        Timestamp: 1000,
+        CloudWatchMetrics: [
+          { Namespace: 'N', Dimensions: [['Service']], Metrics: [{ Name: 'Unauthorized', Unit: 'Count' }] },
+        ],
+      },
+      Service: 's',
+      Unauthorized: 1,
+      level: 'info',
+      message: 'unauthorized',
+    });
   });
 });

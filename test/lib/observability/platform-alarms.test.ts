@@ -49,6 +49,17 @@ it('speaks at once when a breaker opened', () => {
   });
 });
 
+describe('the alarm of the authorizer', () => {
+  it('does not ring for callers that it turns away', () => {
+    const stack = newStack();
+    new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+    Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmDescription: 'The authorizer failed: callers with good keys get 500',
+      Metrics: Match.arrayWith([Match.objectLike({ Expression: 'errors - FILL(refusals, 0)' })]),
+    });
+  });
+});
+
 describe('the dashboard of a platform', () => {
   it('shows the alarms first, then what users feel, then each part', () => {
     const stack = newStack();
