@@ -319,7 +319,9 @@ describe('an inference API that trusts issuers', () => {
     const { template, plans } = build(URLS);
     const { Layers, Environment } = functionOf(template);
     expect(Layers).toBeUndefined();
-    expect(Object.keys(Environment.Variables).sort()).toEqual(['NODE_OPTIONS', 'TABLE_NAME']);
+    expect(Object.keys(Environment.Variables).sort()).toEqual([
+      ...['METRICS_NAMESPACE', 'NODE_OPTIONS', 'SERVICE_NAME', 'TABLE_NAME'],
+    ]);
     template.resourceCountIs('AWS::ApiGateway::ApiKey', 1);
     expect(() => plans.usageKey('acme')).toThrow('the policy trusts no issuers');
   });
