@@ -52,7 +52,10 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
     const value = this.waiting.shift();
     if (value) {
       this.waitingBytes -= value.length;
-      if (this.response.isPaused() && this.waitingBytes < MOST_WAITING_BYTES) this.response.resume();
+      if (this.response.isPaused() && this.waitingBytes < MOST_WAITING_BYTES) {
+        this.limits.heldUp(false);
+        this.response.resume();
+      }
       return Promise.resolve({ done: false, value });
     }
     if (this.end === 'complete') return Promise.resolve(DONE);
@@ -73,6 +76,7 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
   }
 
   private take(chunk: Buffer): void {
+    this.limits.received();
     this.begin();
     if (this.reader) {
       const { resolve } = this.reader;
@@ -82,7 +86,10 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
     }
     this.waiting.push(chunk);
     this.waitingBytes += chunk.length;
-    if (this.waitingBytes >= MOST_WAITING_BYTES) this.response.pause();
+    if (this.waitingBytes >= MOST_WAITING_BYTES) {
+      this.response.pause();
+      this.limits.heldUp(true);
+    }
   }
 
   private fail(detail: string): void {
@@ -105,7 +112,6 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
 
   private begin(failure?: BackendFailure): void {
     if (!this.begun) return;
-    this.limits.begun();
     this.begun(failure);
     this.begun = undefined;
   }

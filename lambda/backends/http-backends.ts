@@ -57,8 +57,14 @@ class BackendPool {
     return new Promise((resolve, reject) => {
       const started = performance.now();
       const request = this.send({ ...this.targetOf(path), headers });
-      const { connectMs, totalMs } = backend.timeouts;
-      const limits = new CallLimits(request, { connectMs, firstByteMs, totalMs }, signal);
+      const limits = new CallLimits({ ...backend.timeouts, firstByteMs }, signal, (reason) => request.destroy(reason));
+      request.once('socket', (socket) => {
+        if (!socket.connecting) return;
+        limits.connecting();
+        socket.once(this.base.protocol === 'https:' ? 'secureConnect' : 'connect', () => {
+          limits.connected();
+        });
+      });
       // Of what happens after the response has begun, the body tells; this listener stays, since an error needs one.
       request.on('error', (error: NodeJS.ErrnoException) => {
         limits.clear();

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, it, jest } from '@jest/globals';
 import { Deadlines } from '../../../lambda/store/deadlines';
 
-beforeEach(() => jest.useFakeTimers());
-afterEach(() => jest.useRealTimers());
+beforeEach(() => void jest.useFakeTimers());
+afterEach(() => void jest.useRealTimers());
 
 it('tells of each that is not over in time, at its own time and once, with one timer for all', () => {
   const missed: [string, number][] = [];
