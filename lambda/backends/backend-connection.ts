@@ -121,6 +121,7 @@ export class BackendConnection implements ResponseSink {
   public end(reusable: ReusePermission | undefined): void {
     const { caller } = this;
     this.caller = undefined;
+    this.connected = undefined;
     this.parser = undefined;
     // An answer that came before the request had left is an answer; what is left of the request is not worth sending.
     if (reusable && this.socket.writableLength === 0 && !this.isGone) {

@@ -23,7 +23,7 @@ export class OutgoingCall implements Caller, BodySource {
     private readonly resolve: (answer: BackendAnswer) => void,
     private readonly reject: (failure: BackendFailure) => void,
   ) {
-    this.limits = new CallLimits({ ...call.backend.timeouts, firstByteMs: call.firstByteMs }, call.signal, (reason) => {
+    this.limits = new CallLimits({ firstByteMs: call.firstByteMs, ...call.backend.timeouts }, call.signal, (reason) => {
       connection.destroy(reason);
     });
   }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Fields that do not change an answer: who asks, what the caller notes down, and where it may be kept. */
 const INSIGNIFICANT = new Set([
@@ -34,7 +34,7 @@ export function cacheKey({ tenant, endpoint, stream, body }: CacheSubject): stri
   const subject =
     `{"body":${significant},"endpoint":${JSON.stringify(endpoint)},"stream":${stream},` +
     `"tenant":${JSON.stringify(tenant)},"version":${VERSION}}`;
-  return `{${tenant}}:cache:${createHash('sha256').update(subject).digest('hex')}`;
+  return `{${tenant}}:cache:${hash('sha256', subject)}`;
 }
 
 /** JSON with the keys of every object in one order. */

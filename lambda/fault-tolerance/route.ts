@@ -71,8 +71,10 @@ export async function route<Answer, Refusal>(
     ports.budget(backend).earn();
     for (let attempt = 1; ; attempt++) {
       const result = await ports.attempt(backend);
-      const passed = { ...(fallback && { fallback }), finished, retries };
-      if (result.kind === 'answered') return { end: { ...result, backend, probe }, ...passed };
+      const passed = { finished, retries, ...(fallback && { fallback }) };
+      if (result.kind === 'answered') {
+        return { end: { kind: 'answered', answer: result.answer, backend, probe }, ...passed };
+      }
       if (result.kind !== 'failed') {
         finished.push({ backend, probe, outcome: 'ignored' });
         return { end: result.kind === 'refused' ? { ...result, backend } : result, ...passed };

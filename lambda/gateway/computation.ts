@@ -133,7 +133,7 @@ async function answer(
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
     const tokens = result.usage.inputTokens + result.usage.outputTokens;
-    const calls = [...routed.finished, { ...call, outcome: result.outcome }];
+    const calls = [...routed.finished, { outcome: result.outcome, ...call }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= MAX_ENTRY_BYTES;
     const contentType = request.stream ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
@@ -183,7 +183,7 @@ async function sendWhole(
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
   settle({ usage: answer.usage, outcome: answer.outcome, text: answer.body });
-  client.start(200, { ...headers, 'content-type': JSON_TYPE });
+  client.start(200, { 'content-type': JSON_TYPE, ...headers });
   await client.end(answer.body);
 }
 
@@ -194,7 +194,7 @@ async function sendStream(
   { pause }: ComputePorts,
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
-  client.start(200, { ...headers, 'content-type': STREAM_TYPE });
+  client.start(200, { 'content-type': STREAM_TYPE, ...headers });
   const { end, last } = await deliverStream(answer, client);
   const usage = answer.transcript.usage(request.inputTokens);
   const text = end === 'complete' ? answer.transcript.text() : undefined;

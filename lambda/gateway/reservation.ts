@@ -27,7 +27,7 @@ export class Reservation {
     this.settlement ??= this.store.settle({
       admitted: this.admitted,
       tokenDifference: tokens - this.admitted.tokens,
-      outcomes: calls.map((call) => ({ ...call, id: this.admitted.id })),
+      outcomes: calls.map((call) => ({ id: this.admitted.id, ...call })),
       ...(entry && { entry }),
     });
     return this.settlement;

@@ -1,7 +1,12 @@
 /** Things that all may take equally long, with one timer for all of them: a timer of its own for each would cost more. */
 export class Deadlines<T> {
-  /** When each is over, in the order in which they began, which is that of their ends. */
-  private readonly ends = new Map<T, number>();
+  /**
+   * What is waited for, in the order in which it began, which is that of its ends, and when that is. No Map: its old
+   * tables point to its new ones, so what was in any of them outlives every minor garbage collection (a fifth of the
+   * gateway's processor time, measured).
+   */
+  private readonly items: T[] = [];
+  private readonly ends: number[] = [];
   private timer: NodeJS.Timeout | undefined;
 
   /**
@@ -15,32 +20,41 @@ export class Deadlines<T> {
 
   /** Begins to wait for something. */
   public begin(item: T): void {
-    this.ends.set(item, performance.now() + this.ms);
+    this.items.push(item);
+    this.ends.push(performance.now() + this.ms);
     this.timer ??= setTimeout(this.check, this.ms);
   }
 
   /** Something is over, in time or not. */
   public end(item: T): void {
-    this.ends.delete(item);
+    // Nearly always the first.
+    const at = this.items.indexOf(item);
+    if (at < 0) return;
+    this.items.splice(at, 1);
+    this.ends.splice(at, 1);
   }
 
   /** Waits for nothing any more. */
   public clear(): void {
-    this.ends.clear();
+    this.items.length = 0;
+    this.ends.length = 0;
     clearTimeout(this.timer);
     this.timer = undefined;
   }
 
   private readonly check = () => {
-    const now = performance.now();
     this.timer = undefined;
-    for (const [item, end] of this.ends) {
+    for (;;) {
+      const [end] = this.ends;
+      if (end === undefined) return;
+      const left = end - performance.now();
       // A timer may run a fraction of a millisecond early.
-      if (end - now >= 1) {
-        this.timer = setTimeout(this.check, Math.ceil(end - now));
+      if (left >= 1) {
+        this.timer ??= setTimeout(this.check, Math.ceil(left));
         return;
       }
-      this.ends.delete(item);
+      const [item] = this.items.splice(0, 1) as [T];
+      this.ends.shift();
       this.missed(item);
     }
   };
