@@ -182,9 +182,15 @@ async function sendWhole(
   settle: (result: Settled) => void,
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
-  settle({ usage: answer.usage, outcome: answer.outcome, text: answer.body });
-  client.start(200, { 'content-type': JSON_TYPE, ...headers });
-  await client.end(answer.body);
+  let sent: Promise<void> | undefined;
+  try {
+    client.start(200, { 'content-type': JSON_TYPE, ...headers });
+    sent = client.end(answer.body);
+  } finally {
+    // The answer is on its way, and what it used is charged even where it is not.
+    settle({ usage: answer.usage, outcome: answer.outcome, text: answer.body });
+  }
+  await sent;
 }
 
 async function sendStream(
