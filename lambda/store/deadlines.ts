@@ -2,8 +2,7 @@
 export class Deadlines<T> {
   /**
    * What is waited for, in the order in which it began, which is that of its ends, and when that is. No Map: its old
-   * tables point to its new ones, so what was in any of them outlives every minor garbage collection (a fifth of the
-   * gateway's processor time, measured).
+   * tables point to its new ones, so what was in any of them outlives every minor garbage collection.
    */
   private readonly items: T[] = [];
   private readonly ends: number[] = [];
