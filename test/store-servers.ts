@@ -5,7 +5,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { startEmbeddedStore } from '../bin/start/embedded-store';
 
 /** A store that a suite may talk to. */

@@ -1,9 +1,15 @@
-import type { IncomingMessage } from 'node:http';
-import { BackendFailure } from '../gateway/backend-port';
-import type { CallLimits } from './call-limits';
+import type { BackendFailure } from '../gateway/backend-port';
 
 /** What may wait for the reader before the backend is held up. */
 const MOST_WAITING_BYTES = 256 * 1024;
+
+/** Where the chunks come from. */
+export interface BodySource {
+  /** Keeps the backend from sending more, or lets it go on. */
+  hold(isHeld: boolean): void;
+  /** Gives the rest up. */
+  giveUp(): void;
+}
 
 /** Who waits for the next chunk. */
 interface Reader {
@@ -13,36 +19,15 @@ interface Reader {
 
 const DONE = { done: true, value: undefined } as const;
 
-/**
- * The body of an answer, chunk by chunk, for one reader. It is Node's own iterator of a response with less around it:
- * that one costs more than the rest of a call (measured by `bench/gateway`).
- */
+/** The body of an answer, chunk by chunk, for one reader. */
 export class AnswerBody implements AsyncIterableIterator<Buffer> {
   private readonly waiting: Buffer[] = [];
   private waitingBytes = 0;
+  private isHeld = false;
   private reader: Reader | undefined;
   private end: 'complete' | BackendFailure | undefined;
 
-  /** `begun` is called once: when the first byte is here, the body has turned out empty, or it has failed. */
-  constructor(
-    private readonly response: IncomingMessage,
-    private readonly limits: CallLimits,
-    private begun: ((failure?: BackendFailure) => void) | undefined,
-  ) {
-    response
-      .on('data', (chunk: Buffer) => {
-        this.take(chunk);
-      })
-      .once('end', () => {
-        this.finish('complete');
-      })
-      .once('close', () => {
-        this.fail('closed');
-      })
-      .on('error', (error: NodeJS.ErrnoException) => {
-        this.fail(error.code ?? error.message);
-      });
-  }
+  constructor(private readonly source: BodySource) {}
 
   public [Symbol.asyncIterator](): this {
     return this;
@@ -52,7 +37,7 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
     const value = this.waiting.shift();
     if (value) {
       this.waitingBytes -= value.length;
-      if (this.response.isPaused() && this.waitingBytes < MOST_WAITING_BYTES) this.response.resume();
+      if (this.isHeld && this.waitingBytes < MOST_WAITING_BYTES) this.hold(false);
       return Promise.resolve({ done: false, value });
     }
     if (this.end === 'complete') return Promise.resolve(DONE);
@@ -66,47 +51,35 @@ export class AnswerBody implements AsyncIterableIterator<Buffer> {
     return Promise.resolve(DONE);
   }
 
-  /** Gives the rest up, and the connection with it; after a whole answer this is without effect. */
+  /** Gives the rest up; after a whole answer this is without effect. */
   public discard(): void {
-    this.limits.clear();
-    if (!this.response.complete) this.response.destroy();
+    if (!this.end) this.source.giveUp();
   }
 
-  private take(chunk: Buffer): void {
-    this.begin();
-    if (this.reader) {
-      const { resolve } = this.reader;
+  /** Takes the next chunk. */
+  public take(chunk: Buffer): void {
+    const { reader } = this;
+    if (reader) {
       this.reader = undefined;
-      resolve({ done: false, value: chunk });
+      reader.resolve({ done: false, value: chunk });
       return;
     }
     this.waiting.push(chunk);
     this.waitingBytes += chunk.length;
-    if (this.waitingBytes >= MOST_WAITING_BYTES) this.response.pause();
+    if (!this.isHeld && this.waitingBytes >= MOST_WAITING_BYTES) this.hold(true);
   }
 
-  private fail(detail: string): void {
-    // Every answer closes in the end, and an error that nobody needs is dear.
-    if (!this.end) this.finish(this.limits.reason ?? new BackendFailure('broken', `the answer broke off (${detail})`));
-  }
-
-  private finish(end: 'complete' | BackendFailure): void {
-    if (this.end) return;
+  /** No more comes: that was all, or it broke off. */
+  public finish(end: 'complete' | BackendFailure): void {
     this.end = end;
-    this.limits.clear();
-    if (end === 'complete') {
-      this.begin();
-      this.reader?.resolve(DONE);
-    } else {
-      this.begin(end);
-      this.reader?.reject(end);
-    }
+    const { reader } = this;
+    this.reader = undefined;
+    if (end === 'complete') reader?.resolve(DONE);
+    else reader?.reject(end);
   }
 
-  private begin(failure?: BackendFailure): void {
-    if (!this.begun) return;
-    this.limits.begun();
-    this.begun(failure);
-    this.begun = undefined;
+  private hold(isHeld: boolean): void {
+    this.isHeld = isHeld;
+    if (!this.end) this.source.hold(isHeld);
   }
 }

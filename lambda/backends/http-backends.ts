@@ -1,110 +1,48 @@
-import { Agent as HttpAgent, type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { urlToHttpOptions } from 'node:url';
 import { type BackendAnswer, type BackendCall, BackendFailure, type CallBackend } from '../gateway/backend-port';
-import { AnswerBody } from './answer-body';
-import { CallLimits } from './call-limits';
+import { type BackendAddress, ConnectionPool } from './connection-pool';
+import { OutgoingCall, StaleConnection } from './outgoing-call';
+import { requestPrefix, requestText } from './request-text';
 
-/** Where a backend is, as known at deployment. */
-export interface BackendAddress {
-  readonly url: string;
-  /** Name in the backend's certificate, where it is not that of the address. */
-  readonly serverName?: string;
-  /** PEM of the authority, or of the certificate itself, that the backend is trusted by; else the public authorities. */
-  readonly ca?: string;
-}
+export type { BackendAddress } from './connection-pool';
 
 /** Calls backends over HTTP, each on its own pool of kept connections. */
 export function httpBackends(addresses: Readonly<Record<string, BackendAddress>>): CallBackend {
-  const pools = new Map(Object.entries(addresses).map(([name, address]) => [name, new BackendPool(address)]));
+  const backends = new Map(Object.entries(addresses).map(([name, address]) => [name, new HttpBackend(address)]));
   return (call) => {
-    const pool = pools.get(call.backend.name);
-    if (!pool) return Promise.reject(new BackendFailure('connect', `no address is known for ${call.backend.name}`));
-    return pool.call(call);
+    const backend = backends.get(call.backend.name);
+    if (!backend) return Promise.reject(new BackendFailure('connect', `no address is known for ${call.backend.name}`));
+    return backend.call(call);
   };
 }
 
-class BackendPool {
+class HttpBackend {
   private readonly base: URL;
-  private readonly agent: HttpAgent;
-  private readonly send: typeof httpRequest;
-  /** A call's options by its path: addresses are parsed once and not for each call. */
-  private readonly targets = new Map<string, RequestOptions>();
+  private readonly pool: ConnectionPool;
+  /** How the requests to a path begin: addresses are parsed once and not for each call. */
+  private readonly prefixes = new Map<string, string>();
 
-  constructor({ url, serverName, ca }: BackendAddress) {
+  constructor(address: BackendAddress) {
+    const { url } = address;
     this.base = new URL(url.endsWith('/') ? url : `${url}/`);
-    const kept = { keepAlive: true, scheduling: 'lifo' } as const;
-    if (this.base.protocol === 'https:') {
-      this.agent = new HttpsAgent({ ...kept, ...(serverName && { servername: serverName }), ...(ca && { ca }) });
-      this.send = httpsRequest;
-    } else {
-      this.agent = new HttpAgent(kept);
-      this.send = httpRequest;
-    }
+    this.pool = new ConnectionPool(address, this.base);
   }
 
   public async call(call: BackendCall): Promise<BackendAnswer> {
+    const request = requestText(this.prefixOf(call.path), call.headers, call.body);
     try {
-      return await this.attempt(call);
+      return await OutgoingCall.make(call, this.pool.take({ fresh: false }), request);
     } catch (error) {
-      // The backend closed a kept connection at the very moment of its reuse: the request never reached it.
-      if (error instanceof StaleConnection) return await this.attempt(call);
-      throw error;
+      if (!(error instanceof StaleConnection)) throw error;
+      // Where one kept connection was closed, the others may be too: this one is new.
+      return OutgoingCall.make(call, this.pool.take({ fresh: true }), request);
     }
   }
 
-  private attempt({ backend, path, headers, body, firstByteMs, signal }: BackendCall): Promise<BackendAnswer> {
-    return new Promise((resolve, reject) => {
-      const started = performance.now();
-      const request = this.send({ ...this.targetOf(path), headers });
-      const { connectMs, totalMs } = backend.timeouts;
-      const limits = new CallLimits(request, { connectMs, firstByteMs, totalMs }, signal);
-      // Of what happens after the response has begun, the body tells; this listener stays, since an error needs one.
-      request.on('error', (error: NodeJS.ErrnoException) => {
-        limits.clear();
-        reject(limits.reason ?? failureOf(error, request));
-      });
-      request.once('response', (response) => {
-        const answer = new AnswerBody(response, limits, (failure) => {
-          if (failure) {
-            reject(failure);
-            return;
-          }
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            firstByteMs: performance.now() - started,
-            body: answer,
-            discard: () => {
-              answer.discard();
-            },
-          });
-        });
-      });
-      request.end(body);
-    });
+  private prefixOf(path: string): string {
+    const known = this.prefixes.get(path);
+    if (known !== undefined) return known;
+    const prefix = requestPrefix(new URL(path.replace(/^\//, ''), this.base));
+    this.prefixes.set(path, prefix);
+    return prefix;
   }
-
-  private targetOf(path: string): RequestOptions {
-    const known = this.targets.get(path);
-    if (known) return known;
-    const url = new URL(path.replace(/^\//, ''), this.base);
-    // Of all that it knows of an address, a call needs this much; each option more is copied several times a call.
-    const { hostname, port, path: pathAndQuery, auth } = urlToHttpOptions(url);
-    const target = { hostname, port, auth, path: pathAndQuery, method: 'POST', agent: this.agent };
-    this.targets.set(path, target);
-    return target;
-  }
-}
-
-/** The request was written to a connection that the backend had closed already. */
-class StaleConnection extends BackendFailure {}
-
-function failureOf(error: NodeJS.ErrnoException, request: ClientRequest): BackendFailure {
-  const detail = error.code ?? error.message;
-  if (request.reusedSocket && (error.code === 'ECONNRESET' || error.code === 'EPIPE')) {
-    return new StaleConnection('broken', `the kept connection was closed (${detail})`);
-  }
-  const hasConnected = error.syscall !== 'connect' && error.syscall !== 'getaddrinfo';
-  return new BackendFailure(hasConnected ? 'broken' : 'connect', detail);
 }

@@ -10,10 +10,14 @@ export interface CacheControl {
   readonly maxAgeMs?: number;
 }
 
+/** Of a request that says nothing about it, as nearly all do. */
+const NO_WISHES: CacheControl = { noCache: false, noStore: false, onlyIfCached: false };
+
 /** Reads the header; unknown directives are passed over, as the RFC asks. */
 export function parseCacheControl(header: string | undefined): CacheControl {
+  if (header === undefined) return NO_WISHES;
   const directives = new Map(
-    (header ?? '').split(',').map((directive): [string, string] => {
+    header.split(',').map((directive): [string, string] => {
       const [name = '', value = ''] = directive.split('=', 2);
       return [name.trim().toLowerCase(), value.trim().replace(/^"(.*)"$/, '$1')];
     }),

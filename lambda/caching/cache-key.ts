@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { CacheScope, type Model } from '../../lib/policy/model';
 
 /** Who shares an entry: one tenant, or all who may use a model that says so. */
@@ -56,7 +56,7 @@ export function digestOf({ scope, endpoint, stream, body }: CacheSubject, others
   const subject =
     `{"body":${json},"endpoint":${JSON.stringify(endpoint)},"others":${JSON.stringify(others)},` +
     `"scope":${JSON.stringify(scope)},"stream":${stream},"version":${VERSION}}`;
-  return createHash('sha256').update(subject).digest('hex');
+  return hash('sha256', subject);
 }
 
 /** Start of every key of a scope, in braces, which keep its keys in one slot. No name of a tenant or model holds any. */

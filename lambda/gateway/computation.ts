@@ -227,7 +227,7 @@ async function answer(
   const settle = (result: Settled) => {
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
-    const calls = [...routed.finished, { ...call, outcome: result.outcome }];
+    const calls = [...routed.finished, { outcome: result.outcome, ...call }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
     const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
@@ -298,9 +298,15 @@ async function sendWhole(
   settle: (result: Settled) => void,
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
-  settle({ usage: answer.usage, outcome: answer.outcome, text: answer.body });
-  client.start(200, { ...headers, 'content-type': JSON_TYPE });
-  await client.end(answer.body);
+  let sent: Promise<void> | undefined;
+  try {
+    client.start(200, { 'content-type': JSON_TYPE, ...headers });
+    sent = client.end(answer.body);
+  } finally {
+    // The answer is on its way, and what it used is charged even where it is not.
+    settle({ usage: answer.usage, outcome: answer.outcome, text: answer.body });
+  }
+  await sent;
 }
 
 async function sendStream(
@@ -310,7 +316,7 @@ async function sendStream(
   { pause }: ComputePorts,
 ): Promise<void> {
   record.timeToFirstTokenMs = answer.firstByteMs;
-  client.start(200, { ...headers, 'content-type': STREAM_TYPE });
+  client.start(200, { 'content-type': STREAM_TYPE, ...headers });
   const { end, last } = await deliverStream(answer, client);
   const usage = answer.transcript.usage(request.inputTokens);
   const text = end === 'complete' ? answer.transcript.text() : undefined;

@@ -31,7 +31,7 @@ export class Reservation {
     this.settlement ??= this.store.settle({
       admitted: this.admitted,
       used,
-      outcomes: calls.map((call) => ({ ...call, id: this.admitted.id })),
+      outcomes: calls.map((call) => ({ id: this.admitted.id, ...call })),
       ...(this.loadedAt !== undefined && { loadedAt: this.loadedAt }),
       ...(entry && { entry }),
     });

@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
 import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { Redis } from 'iovalkey';
+import { Redis } from 'ioredis';
 import { type EmbeddedStore, startEmbeddedStore } from '../../bin/start/embedded-store';
 
 describe('embedded store', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import type { InferencePolicy } from '../../lib/policy/policy';
 import { startRealStore, type StoreServer } from '../store-servers';
 import { type FunctionInstance, startInstances } from './function-instances';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { type ResolvedPlan, resolvePlan } from '../../lib/policy/defaults';
 import { chargesOf } from '../../lambda/rate-limiting/charges';
 import { startRealStore, type StoreServer } from '../store-servers';

@@ -1,5 +1,5 @@
 import { describe, it } from '@jest/globals';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { hasRealStore } from '../store-servers';
 
 /** A suite that needs a real server: skipped where none is installed, unless `REQUIRE_REAL_STORE=1` says that one must be. */

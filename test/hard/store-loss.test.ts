@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { policyFile } from '../end-to-end/policy';
 import { type RunningPlatform, startPlatform } from '../end-to-end/processes';
 import { startRealStore } from '../store-servers';

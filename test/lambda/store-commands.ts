@@ -1,4 +1,4 @@
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import type { Command } from '../../lambda/store/connection';
 
 /** Runs scripts on a clock that the test sets, in place of the server's. */

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as pause } from 'node:timers/promises';
 import { backendAddresses } from '../../../lambda/backends/environment';
 import { httpBackends } from '../../../lambda/backends/http-backends';
 import type { BackendAnswer } from '../../../lambda/gateway/backend-port';
@@ -40,6 +41,36 @@ describe('a call to a backend', () => {
     stub.behave = (response) => response.write('x');
     const answer = await caller({ totalMs: 60 })();
     await expect(textOf(answer)).rejects.toMatchObject({ kind: 'timeout', message: /no end .* 60/ });
+  });
+
+  it('ends where an answer falls silent after its beginning, however long it may go on', async () => {
+    stub.behave = (response) => {
+      let chunks = 0;
+      const timer = setInterval(() => {
+        response.write('x');
+        if (++chunks === 8) clearInterval(timer);
+      }, 20);
+    };
+    const answer = await caller({ idleMs: 90, totalMs: 5000 })();
+    const begun = performance.now();
+    const parts: string[] = [];
+    const read = async () => {
+      for await (const part of answer.body) parts.push(part.toString());
+    };
+    await expect(read()).rejects.toMatchObject({ kind: 'timeout', message: 'nothing more within 90 ms' });
+    expect(parts.join('')).toBe('x'.repeat(8));
+    expect(performance.now() - begun).toBeGreaterThan(7 * 20 + 90 - 10);
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+
+  it('does not blame the backend for the silence of a slow reader', async () => {
+    const size = 8 * 1024 * 1024;
+    stub.behave = (response) => response.end(Buffer.alloc(size, 'x'));
+    const answer = await caller({ idleMs: 40, totalMs: 5000 })();
+    await pause(200);
+    let bytes = 0;
+    for await (const part of answer.body) bytes += part.length;
+    expect(bytes).toBe(size);
   });
 
   it('is broken off within 100 ms when the client is gone', async () => {

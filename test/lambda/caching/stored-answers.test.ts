@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { CacheScope, ModelKind } from '../../../lib/policy/model';
 import type { InferencePolicy } from '../../../lib/policy/policy';
 import { describeEachStore } from '../../store-servers';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { control, type ControlPorts } from '../../../lambda/circuit-breaking/control';
 import { InvalidRequest } from '../../../lambda/circuit-breaking/override';
 import type { StateChange } from '../../../lambda/circuit-breaking/state-change';

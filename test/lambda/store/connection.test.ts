@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
-import Valkey from 'iovalkey';
+import { Redis as Valkey } from 'ioredis';
 import { StoreLost } from '../../../lambda/gateway/request-store';
 import { StoreConnection } from '../../../lambda/store/connection';
 import { script } from '../../../lambda/store/scripts';
@@ -30,6 +30,25 @@ describeEachStore('a trip', (url) => {
     const read = { read: 'hmget' as const, key: 'none', fields: ['a'] };
     const replies = await connection.trip([ECHO, read, fresh]);
     expect(replies).toEqual(['hello', [null], expect.stringMatching(/^hello0/)]);
+  });
+
+  it('runs any other command, with bytes for arguments and replies where they are wanted', async () => {
+    const connection = connect(url());
+    const bytes = Buffer.from([0, 255, 13, 10, 128]);
+    const key = `bytes-${Math.random()}`;
+    const replies = await connection.trip([
+      { call: 'SET', args: [key, bytes] },
+      { call: 'GET', args: [key], asBytes: true },
+      { call: 'STRLEN', args: [key] },
+      { call: 'GET', args: ['none'], asBytes: true },
+    ]);
+    expect(replies).toEqual(['OK', bytes, 5, null]);
+  });
+
+  it('keeps trips apart that are sent at the same time', async () => {
+    const connection = connect(url(), 5000);
+    const own = Array.from({ length: 40 }, (_, i) => connection.trip([{ ...ECHO, args: [`${i}`] }, ECHO]));
+    expect(await Promise.all(own)).toEqual(own.map((_, i) => [`${i}`, 'hello']));
   });
 
   it('fails as a lost store where a script fails', async () => {
