@@ -122,7 +122,7 @@ function wholeDigits(value: number): string {
 
 /** An error is one line that starts with a code in capitals. */
 function errorLine(error: Error): string {
-  if (error instanceof ErrorReply) return error.message.replaceAll(/[\r\n]/g, ' ');
+  if (error instanceof ErrorReply) return error.message.replace(/[\r\n]+$/, '').replaceAll(/[\r\n]/g, ' ');
   const line = error.message.replace(/\s+/g, ' ').trim();
   return /^[A-Z]+ /.test(line) ? line : `ERR ${line}`;
 }

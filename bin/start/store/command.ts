@@ -48,8 +48,16 @@ export function inRange(integer: bigint, otherwise: string): bigint {
   return integer;
 }
 
-/** A number, which may be infinite. */
+/** A number, which may be infinite where that is meant: not one that is too large, or too small, for a float. */
 export function parseFloating(text: Bytes, otherwise: string): number {
+  const value = parseRounded(text, otherwise);
+  const isRounded = Number.isFinite(value) ? value === 0 && /^[^e]*[1-9]/i.test(text) : !INFINITY.test(text);
+  if (isRounded) throw new ErrorReply(otherwise);
+  return value;
+}
+
+/** The same, and what is too large is infinite and what is too small nothing. */
+export function parseRounded(text: Bytes, otherwise: string): number {
   if (INFINITY.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
   if (!FLOAT.test(text)) throw new ErrorReply(otherwise);
   return Number(text);

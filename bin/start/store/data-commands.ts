@@ -32,12 +32,16 @@ export function wrongArguments(name: Bytes): ErrorReply {
   return new ErrorReply(`ERR wrong number of arguments for '${name.toLowerCase()}' command`);
 }
 
-/** Quotes the request as Redis does: at most 128 characters. */
+/** Quotes the request as Redis does: at most 128 characters, and of each part what is before a zero byte. */
 function unknownCommand(name: Bytes, args: readonly Bytes[]): ErrorReply {
   let quoted = '';
   for (const arg of args) {
     if (quoted.length >= 128) break;
-    quoted += `'${arg.slice(0, 128 - quoted.length)}' `;
+    quoted += `'${untilZero(arg).slice(0, 128 - quoted.length)}' `;
   }
-  return new ErrorReply(`ERR unknown command '${name.slice(0, 128)}', with args beginning with: ${quoted}`);
+  return new ErrorReply(`ERR unknown command '${untilZero(name).slice(0, 128)}', with args beginning with: ${quoted}`);
+}
+
+function untilZero(text: Bytes): Bytes {
+  return text.split('\0', 1)[0]!;
 }

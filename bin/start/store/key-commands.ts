@@ -1,5 +1,6 @@
 import { ErrorReply, StatusReply } from '../resp';
 import { atLeast, type Bytes, type Command, type Commands, exactly, parseInteger, SYNTAX_ERROR } from './command';
+import { matchesGlob } from './glob';
 import { Hash, type Keyspace, type Value } from './keyspace';
 
 const OK = new StatusReply('OK');
@@ -19,7 +20,7 @@ export const KEY_COMMANDS: Commands = {
   }),
   ttl: exactly(1, (db, [key]) => timeLeft(db, key!, 1000)),
   pttl: exactly(1, (db, [key]) => timeLeft(db, key!, 1)),
-  keys: exactly(1, (db, [pattern]) => db.keys().filter(matcher(pattern!))),
+  keys: exactly(1, (db, [pattern]) => db.keys().filter((key) => matchesGlob(pattern!, key))),
   dbsize: exactly(0, (db) => db.keys().length),
   flushall: flushCommand(),
   flushdb: flushCommand(),
@@ -80,17 +81,4 @@ function flushCommand(): Command {
     db.clear();
     return OK;
   });
-}
-
-/** Whether a key matches a pattern of `*`, `?`, `[a-c]`, `[^a]` and `\` before a character that is meant as it is. */
-function matcher(pattern: Bytes): (key: Bytes) => boolean {
-  const parts = pattern.replaceAll(/\\([^])|\*|\?|\[(\^?)((?:\\[^]|[^\]\\])*)\]|([^])/g, (part, ...found: string[]) => {
-    const [escaped, negated, members, other] = found;
-    if (part === '*') return '[^]*';
-    if (part === '?') return '[^]';
-    if (members !== undefined && part.startsWith('[')) return `[${negated}${members.replaceAll(/[[\]^]/g, '\\$&')}]`;
-    return (escaped ?? other ?? part).replaceAll(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
-  });
-  const expression = new RegExp(`^${parts}$`);
-  return (key) => expression.test(key);
 }

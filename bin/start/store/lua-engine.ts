@@ -39,7 +39,7 @@ export class LuaEngine {
    * @param functions what `redis` offers besides `call` and `pcall`
    */
   constructor(
-    private readonly call: (args: readonly Bytes[]) => Reply,
+    call: (args: readonly Bytes[]) => Reply,
     functions: Readonly<Record<string, (argument: Bytes | undefined) => Reply>>,
   ) {
     useFloatsOnly();
@@ -57,14 +57,17 @@ export class LuaEngine {
     }
     lua.lua_rawgeti(state, lua.LUA_REGISTRYINDEX, lua.LUA_RIDX_GLOBALS);
     lua.lua_createtable(state, 0, 0);
-    this.register('call', this.commandRunner(true));
-    this.register('pcall', this.commandRunner(false));
+    const runCommand = (caller: State) => call(argumentsOf(caller));
+    this.register('call', raising(runCommand));
+    this.register('pcall', giving(runCommand));
     for (const [name, run] of Object.entries(functions)) {
-      this.register(name, (caller) => {
-        const isText = lua.lua_gettop(caller) === 1 && lua.lua_type(caller, 1) === lua.LUA_TSTRING;
-        pushReply(caller, run(isText ? bytesAt(caller, 1) : undefined));
-        return 1;
-      });
+      this.register(
+        name,
+        raising((caller) => {
+          const isText = lua.lua_gettop(caller) === 1 && lua.lua_type(caller, 1) === lua.LUA_TSTRING;
+          return run(isText ? bytesAt(caller, 1) : undefined);
+        }),
+      );
     }
     if (lua.lua_pcall(state, 2, 2, 0) !== lua.LUA_OK) throw new Error(bytesAt(state, -1));
     lua.lua_rawseti(state, lua.LUA_REGISTRYINDEX, lua.LUA_RIDX_GLOBALS);
@@ -123,20 +126,32 @@ export class LuaEngine {
     }
     return 1;
   };
+}
 
-  /** `redis.call`, which raises an error, or `redis.pcall`, which returns it. */
-  private commandRunner(raises: boolean): LuaFunction {
-    return (state) => {
-      try {
-        pushReply(state, this.call(argumentsOf(state)));
-      } catch (error) {
-        if (!(error instanceof ErrorReply)) throw error;
-        pushReply(state, error);
-        if (raises) return lua.lua_error(state);
-      }
-      return 1;
-    };
-  }
+/** A function of Lua that gives what one of JavaScript replies, and raises the error that it throws. */
+function raising(reply: (state: State) => Reply): LuaFunction {
+  return (state) => {
+    try {
+      pushReply(state, reply(state));
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      pushReply(state, error);
+      return lua.lua_error(state);
+    }
+    return 1;
+  };
+}
+
+/** A function of Lua that gives the error as well. */
+function giving(reply: (state: State) => Reply): LuaFunction {
+  return raising((state) => {
+    try {
+      return reply(state);
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error;
+      return error;
+    }
+  });
 }
 
 /** The arguments of a command: strings, and numbers to their last digit. */

@@ -1,6 +1,6 @@
 import { formatExponential, formatFixed, formatGeneral } from './c-format';
 import { lauxlib, lua, type State } from './fengari';
-import { fromLuaBytes, luaBytes, pushBytes } from './lua-strings';
+import { bytesAt, fromLuaBytes, luaBytes, pushBytes } from './lua-strings';
 
 /** A conversion, such as `%-5.2f`: flags, width, precision, letter. */
 const CONVERSION = /%([-+ #0]*)(\d*)(?:\.(\d*))?(.?)/gs;
@@ -89,6 +89,7 @@ function padded(text: string, flags: string, width: number, letter: string, digi
 
 function shown(state: State, argument: number): string {
   if (argument > lua.lua_gettop(state)) return fail(state, argument, 'no value');
+  if (lua.lua_type(state, argument) === lua.LUA_TNUMBER) return bytesAt(state, argument);
   const text = fromLuaBytes(lauxlib.luaL_tolstring(state, argument));
   lua.lua_pop(state, 1);
   return text;

@@ -22,6 +22,22 @@ end
 
 globals._VERSION = 'Lua 5.1'
 globals.unpack = table.unpack
+function globals.tostring(value)
+  -- The machine's own writes 5.0 for 5.
+  return type(value) == 'number' and value .. '' or tostring(value)
+end
+
+-- Of an error of a command, scripts catch the text.
+local function told(succeeded, first, ...)
+  if not succeeded and type(first) == 'table' and type(first.err) == 'string' then
+    first = first.err
+  end
+  return succeeded, first, ...
+end
+function globals.pcall(...)
+  return told(pcall(...))
+end
+
 globals.loadstring = load
 function libraries.table.getn(list)
   return #list
@@ -61,7 +77,7 @@ end
 
 function globals.rawset(target, key, value)
   if protected[target] then
-    error('Attempt to modify a readonly table')
+    error('Attempt to modify a readonly table', 0)
   end
   return rawset(target, key, value)
 end

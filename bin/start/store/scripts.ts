@@ -8,6 +8,8 @@ import { type Compiled, LuaEngine } from './lua-engine';
 /** Scripts that stay compiled: a client that sends each with other text would fill the memory otherwise. */
 const MOST_SCRIPTS = 200;
 
+const SHA1_DIGITS = 40;
+
 /** What Redis has and lets no script do; the rest of what is not served is unknown here. */
 const NOT_FROM_SCRIPTS = new Set(['auth', 'client', 'eval', 'evalsha', 'hello', 'quit', 'script']);
 
@@ -31,9 +33,10 @@ export class Scripts {
   public evalsha([digest, ...rest]: readonly Bytes[]): Reply {
     if (digest === undefined || rest.length === 0) throw wrongArguments('evalsha');
     const sha1 = digest.toLowerCase();
+    if (sha1.length !== SHA1_DIGITS) throw noScript();
     return this.run(sha1, rest, () => {
       const script = this.compiled.get(sha1);
-      if (script === undefined) throw new ErrorReply('NOSCRIPT No matching script. Please use EVAL.');
+      if (script === undefined) throw noScript();
       return this.used(sha1, script);
     });
   }
@@ -92,7 +95,10 @@ export class Scripts {
     this.engine ??= new LuaEngine((args) => this.call(args), {
       error_reply: (message) => (message === undefined ? wrongUse() : new ErrorReply(withCode(message))),
       status_reply: (text) => (text === undefined ? wrongUse() : new StatusReply(text)),
-      sha1hex: (text) => (text === undefined ? wrongUse() : sha1Of(text)),
+      sha1hex: (text) => {
+        if (text === undefined) throw new ErrorReply('ERR wrong number of arguments');
+        return sha1Of(text);
+      },
     });
     return this.engine;
   }
@@ -117,6 +123,10 @@ export class Scripts {
 function withCode(message: Bytes): Bytes {
   const text = message.replace(/^-/, '');
   return text.includes(' ') ? text : `ERR ${text}`;
+}
+
+function noScript(): ErrorReply {
+  return new ErrorReply('NOSCRIPT No matching script. Please use EVAL.');
 }
 
 function wrongUse(): ErrorReply {

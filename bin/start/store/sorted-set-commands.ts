@@ -1,6 +1,15 @@
 import { ErrorReply, type Reply } from '../resp';
 import { formatGeneral } from './c-format';
-import { atLeast, type Bytes, type Commands, exactly, parseFloating, parseInteger, SYNTAX_ERROR } from './command';
+import {
+  atLeast,
+  type Bytes,
+  type Commands,
+  exactly,
+  parseFloating,
+  parseInteger,
+  parseRounded,
+  SYNTAX_ERROR,
+} from './command';
 import { type Keyspace, SortedSet } from './keyspace';
 
 const NO_FLOAT = 'ERR value is not a valid float';
@@ -21,7 +30,7 @@ export const SORTED_SET_COMMANDS: Commands = {
   }),
   zrange: atLeast(3, zrange),
   zrangebyscore: atLeast(3, (db, [key, least, most, ...options]) =>
-    zrange(db, [key!, least!, most!, 'byscore', ...options]),
+    zrange(db, [key!, least!, most!, ...options.map(onlyOfScores), 'byscore']),
   ),
   zremrangebyscore: exactly(3, (db, [key, least, most]) => {
     const isWithin = scoreRange(least!, most!);
@@ -108,6 +117,12 @@ function byScoreAndName([name, score]: Member, [otherName, otherScore]: Member):
   return name < otherName ? -1 : 1;
 }
 
+/** ZRANGE took the place of many commands, and has options that this one never had. */
+function onlyOfScores(option: Bytes): Bytes {
+  if (/^(byscore|rev)$/i.test(option)) throw new ErrorReply(SYNTAX_ERROR);
+  return option;
+}
+
 interface Limit {
   readonly offset: number;
   readonly count: number;
@@ -117,8 +132,8 @@ function rangeOptions(rest: readonly Bytes[]) {
   const options = { isByScore: false, isReversed: false, withScores: false, limit: undefined as Limit | undefined };
   for (let i = 0; i < rest.length; i++) {
     const option = rest[i]!.toLowerCase();
-    if (option === 'byscore') options.isByScore = true;
-    else if (option === 'rev') options.isReversed = true;
+    if (option === 'byscore' && !options.isByScore) options.isByScore = true;
+    else if (option === 'rev' && !options.isReversed) options.isReversed = true;
     else if (option === 'withscores') options.withScores = true;
     else if (option === 'limit' && i + 2 < rest.length) {
       options.limit = { offset: parseInteger(rest[++i]!), count: parseInteger(rest[++i]!) };
@@ -129,7 +144,8 @@ function rangeOptions(rest: readonly Bytes[]) {
 
 /** From one bound to the other; a bound after `(` is not part of it. */
 function scoreRange(least: Bytes, most: Bytes): (score: number) => boolean {
-  const bound = (text: Bytes) => parseFloating(text.replace(/^\(/, ''), NO_BOUND);
+  // Here only, nothing is 0 and blanks may precede a number.
+  const bound = (text: Bytes) => parseRounded(text.replace(/^\(?[ \t-\r]*/, '') || '0', NO_BOUND);
   const [low, high] = [bound(least), bound(most)];
   return (score) =>
     (least.startsWith('(') ? score > low : score >= low) && (most.startsWith('(') ? score < high : score <= high);
