@@ -72,23 +72,25 @@ function serve(socket: Socket, run: Run): void {
 /** Runs requests on the data, each at once and to its end. */
 function requestRunner(db: Keyspace): Run {
   const scripts = new Scripts(db);
-  const own: Record<string, (args: readonly Bytes[]) => Reply> = {
-    // Clients that ask for RESP3 fall back to RESP2 on this error, as with Redis 5.
-    hello: () => new ErrorReply("ERR unknown command 'hello'"),
-    client: () => OK,
-    auth: () => OK,
-    select: ([index]) => (parseInteger(index ?? '') === 0 ? OK : new ErrorReply('ERR DB index is out of range')),
-    quit: () => OK,
-    // Enough for the ready check of the clients.
-    info: () => '# Server\r\nredis_version:7.0.0\r\n# Persistence\r\nloading:0\r\n',
-    eval: (args) => scripts.eval(args),
-    evalsha: (args) => scripts.evalsha(args),
-    script: (args) => scripts.script(args),
-  };
+  const own = new Map<string, (args: readonly Bytes[]) => Reply>(
+    Object.entries({
+      // Clients that ask for RESP3 fall back to RESP2 on this error, as with Redis 5.
+      hello: () => new ErrorReply("ERR unknown command 'hello'"),
+      client: () => OK,
+      auth: () => OK,
+      select: ([index]) => (parseInteger(index ?? '') === 0 ? OK : new ErrorReply('ERR DB index is out of range')),
+      quit: () => OK,
+      // Enough for the ready check of the clients.
+      info: () => '# Server\r\nredis_version:7.0.0\r\n# Persistence\r\nloading:0\r\n',
+      eval: (args) => scripts.eval(args),
+      evalsha: (args) => scripts.evalsha(args),
+      script: (args) => scripts.script(args),
+    }),
+  );
   return ([name, ...args]) => {
     db.begin();
     try {
-      const command = own[name!.toLowerCase()];
+      const command = own.get(name!.toLowerCase());
       return command ? command(args) : runDataCommand(db, name!, args);
     } catch (error) {
       if (!(error instanceof ErrorReply)) throw error;

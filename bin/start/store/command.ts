@@ -62,3 +62,8 @@ export function parseRounded(text: Bytes, otherwise: string): number {
   if (!FLOAT.test(text)) throw new ErrorReply(otherwise);
   return Number(text);
 }
+
+/** As much of a text as Redis quotes in an error: what comes before a zero byte. */
+export function asCString(text: Bytes): Bytes {
+  return text.split('\0', 1)[0]!;
+}

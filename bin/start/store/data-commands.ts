@@ -1,5 +1,5 @@
 import { ErrorReply, type Reply } from '../resp';
-import type { Bytes, Command } from './command';
+import { asCString, type Bytes, type Command } from './command';
 import { HASH_COMMANDS } from './hash-commands';
 import { KEY_COMMANDS } from './key-commands';
 import type { Keyspace } from './keyspace';
@@ -37,11 +37,7 @@ function unknownCommand(name: Bytes, args: readonly Bytes[]): ErrorReply {
   let quoted = '';
   for (const arg of args) {
     if (quoted.length >= 128) break;
-    quoted += `'${untilZero(arg).slice(0, 128 - quoted.length)}' `;
+    quoted += `'${asCString(arg).slice(0, 128 - quoted.length)}' `;
   }
-  return new ErrorReply(`ERR unknown command '${untilZero(name).slice(0, 128)}', with args beginning with: ${quoted}`);
-}
-
-function untilZero(text: Bytes): Bytes {
-  return text.split('\0', 1)[0]!;
+  return new ErrorReply(`ERR unknown command '${asCString(name).slice(0, 128)}', with args beginning with: ${quoted}`);
 }

@@ -27,6 +27,7 @@ declare module 'fengari/src/lua.js' {
     readonly LUA_TLIGHTUSERDATA: number;
     readonly lua_Debug: new () => Activation;
     lua_atnativeerror(state: State, handler: LuaFunction): void;
+    lua_checkstack(state: State, slots: number): boolean;
     lua_createtable(state: State, items: number, fields: number): void;
     lua_error(state: State): number;
     lua_getfield(state: State, index: number, name: Uint8Array): number;

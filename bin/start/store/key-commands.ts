@@ -1,5 +1,14 @@
 import { ErrorReply, StatusReply } from '../resp';
-import { atLeast, type Bytes, type Command, type Commands, exactly, parseInteger, SYNTAX_ERROR } from './command';
+import {
+  asCString,
+  atLeast,
+  type Bytes,
+  type Command,
+  type Commands,
+  exactly,
+  parseInteger,
+  SYNTAX_ERROR,
+} from './command';
 import { matchesGlob } from './glob';
 import { Hash, type Keyspace, type Value } from './keyspace';
 
@@ -57,7 +66,7 @@ function expireCommand(name: string, unitMs: number): Command {
   return atLeast(2, (db, [key, time, ...options]) => {
     const conditions = new Set(options.map((option) => option.toLowerCase()));
     const unknown = options.find((option) => !/^(nx|xx|gt|lt)$/i.test(option));
-    if (unknown !== undefined) throw new ErrorReply(`ERR Unsupported option ${unknown}`);
+    if (unknown !== undefined) throw new ErrorReply(`ERR Unsupported option ${asCString(unknown)}`);
     const [nx, xx, gt, lt] = ['nx', 'xx', 'gt', 'lt'].map((option) => conditions.has(option));
     if (nx && (xx || gt || lt)) {
       throw new ErrorReply('ERR NX and XX, GT or LT options at the same time are not compatible');

@@ -177,6 +177,7 @@ function pushReply(state: State, reply: Reply): void {
   else if (reply instanceof StatusReply) pushField(state, OK, reply.text);
   else if (reply instanceof Error) pushField(state, ERR, reply.message);
   else {
+    lua.lua_checkstack(state, SLOTS_FOR_ITEM);
     lua.lua_createtable(state, reply.length, 0);
     for (let i = 0; i < reply.length; i++) {
       pushReply(state, reply[i]!);
@@ -208,13 +209,14 @@ function replyAt(state: State, index: number): Reply {
 }
 
 function tableAt(state: State, index: number): Reply {
+  if (lua.lua_gettop(state) > DEEPEST) throw new ErrorReply('ERR reached lua stack limit');
+  lua.lua_checkstack(state, SLOTS_FOR_ITEM);
   const error = fieldAt(state, index, ERR);
   if (error !== undefined) return new ErrorReply(error);
   const status = fieldAt(state, index, OK);
   if (status !== undefined) return new StatusReply(status.replaceAll(/[\r\n]/g, ' '));
   const items: Reply[] = [];
   const top = lua.lua_gettop(state);
-  if (top > DEEPEST) throw new ErrorReply('ERR reached lua stack limit');
   while (lua.lua_rawgeti(state, index, items.length + 1) !== lua.LUA_TNIL) {
     items.push(replyAt(state, top + 1));
     lua.lua_settop(state, top);
@@ -225,6 +227,7 @@ function tableAt(state: State, index: number): Reply {
 
 /** A list in a list in a list: a table that holds itself must end somewhere. */
 const DEEPEST = 1000;
+const SLOTS_FOR_ITEM = 3;
 
 function fieldAt(state: State, index: number, name: Uint8Array): Bytes | undefined {
   const isText = lua.lua_getfield(state, index, name) === lua.LUA_TSTRING;

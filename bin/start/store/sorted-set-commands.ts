@@ -59,7 +59,7 @@ function zadd(db: Keyspace, [key, ...rest]: readonly Bytes[]): Reply {
   for (const [i, given] of scores.entries()) {
     const member = pairs[2 * i + 1]!;
     const known = set.get(member);
-    const score = incr ? (known ?? 0) + given : given;
+    const score = incr && known !== undefined ? known + given : given;
     if (Number.isNaN(score)) throw new ErrorReply('ERR resulting score is not a number (NaN)');
     if (known === undefined ? xx : nx || (gt && score <= known) || (lt && score >= known)) continue;
     set.set(member, score);

@@ -275,7 +275,7 @@ describeBothStores('the scripts of the embedded store', (urls) => {
         ]);
         expect(embedded).toEqual(real);
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 });
