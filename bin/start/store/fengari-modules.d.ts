@@ -1,6 +1,6 @@
 /**
- * What of fengari is used here. It has no types of its own. Its parts are imported one by one: its main file brings the
- * libraries with it that reach files and processes.
+ * What of fengari is used here; it has no types of its own. Some of it is not for the public, and so its version is
+ * pinned. The libraries that reach files and processes are never opened.
  */
 
 declare module 'fengari/src/lua.js' {
@@ -99,6 +99,7 @@ declare module 'fengari/src/ltablib.js' {
 declare module 'fengari/src/lstring.js' {
   import type { State } from 'fengari/src/lua.js';
   const lstring: {
+    readonly TString: { readonly prototype: object };
     /** A string that is these bytes, and no copy of them. */
     luaS_bless(state: State, bytes: Uint8Array): object;
   };

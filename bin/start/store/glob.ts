@@ -31,7 +31,7 @@ export function matchesGlob(pattern: Bytes, text: Bytes): boolean {
 
 /** Where the pattern goes on after one character; undefined where that does not match. */
 function matchOne(pattern: Bytes, at: number, character: string): number | undefined {
-  switch (pattern[at]) {
+  switch (pattern.charAt(at)) {
     case '?':
       return at + 1;
     case '[':

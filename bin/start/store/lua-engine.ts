@@ -6,6 +6,7 @@ import { stringFormat } from './lua-format';
 import { useFloatsOnly } from './lua-numbers';
 import sandboxText from './lua-sandbox.lua';
 import { bytesAt, luaBytes, pushBytes } from './lua-strings';
+import { useWholeKeys } from './lua-table-keys';
 
 /** A script that is ready to run; a place in the machine's registry. */
 export type Compiled = number & { readonly __compiled: never };
@@ -43,6 +44,7 @@ export class LuaEngine {
     functions: Readonly<Record<string, (argument: Bytes | undefined) => Reply>>,
   ) {
     useFloatsOnly();
+    useWholeKeys();
     const state = (this.state = lauxlib.luaL_newstate());
     lua.lua_atnativeerror(state, nativeError);
     for (const [name, open] of Object.entries(LIBRARIES)) {

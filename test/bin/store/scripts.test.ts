@@ -98,6 +98,7 @@ const SNIPPETS = {
     "local found = {} for k, v in string.gmatch('a=1, b=2', '(%w+)=(%w+)') do found[#found + 1] = k .. v end return found",
     'local t = {3, 1, 2} table.sort(t, function(a, b) return a > b end) return t',
     "local t = {} for i, v in ipairs({'a', 'b', nil, 'd'}) do t[i] = v end return t",
+    "local t = {['\\n0'] = 1} t['\\163\\0'] = 2 t[1] = 3 t['1'] = 4 return {t['\\n0'], t['\\163\\0'], t[1], t['1'], t['\\1']}",
     "return {select('#', 1, nil, 3), select(2, 'a', 'b')}",
     'return {math.floor(-3.5), math.ceil(3.2), math.max(1, 7, 3), math.min(2, 1), 7 % 3, -7 % 3, 7.5 % 2, 2 ^ 0.5 * 1000}',
     "return getmetatable('').__index == string",
