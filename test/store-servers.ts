@@ -47,6 +47,25 @@ export function describeEachStore(name: string, suite: (url: () => string) => vo
   }
 }
 
+/** Runs a suite that compares the embedded store with a real one; skipped and required as in {@link describeEachStore}. */
+export function describeBothStores(
+  name: string,
+  suite: (urls: () => Record<(typeof KINDS)[number], string>) => void,
+): void {
+  if (PROGRAM === undefined) {
+    describeEachStore(name, () => undefined);
+    return;
+  }
+  describe(`${name} (embedded and real store)`, () => {
+    let servers: StoreServer[] = [];
+    beforeAll(async () => {
+      servers = await Promise.all([startEmbeddedStore(), startRealStore()]);
+    });
+    afterAll(() => Promise.all(servers.map((server) => server.close())));
+    suite(() => ({ 'embedded store': servers[0]!.url, 'real store': servers[1]!.url }));
+  });
+}
+
 /** Whether a real server is installed. */
 export const hasRealStore = PROGRAM !== undefined;
 

@@ -10,8 +10,11 @@ export class StatusReply {
   public constructor(public readonly text: string) {}
 }
 
+/** An error reply whose line is written as it is; other errors are given a code where they lack one. */
+export class ErrorReply extends Error {}
+
 /** What a command may answer. A fraction is cut to a whole number, as Redis does with numbers from scripts. */
-export type Reply = null | number | string | Buffer | StatusReply | Error | readonly Reply[];
+export type Reply = null | number | bigint | string | Buffer | StatusReply | Error | readonly Reply[];
 
 /** A request breaks the protocol; the connection cannot go on. */
 export class RespSyntaxError extends Error {}
@@ -42,11 +45,11 @@ export class RequestParser {
   }
 }
 
-/** One reply as bytes. */
-export function encodeReply(reply: Reply): Buffer {
+/** One reply as bytes; its texts in UTF-8, or one byte a character. */
+export function encodeReply(reply: Reply, encoding: 'utf8' | 'latin1' = 'utf8'): Buffer {
   const parts: Buffer[] = [];
-  append(reply, parts);
-  return Buffer.concat(parts);
+  append(reply, encoding, parts);
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
 function parseRequest(bytes: Buffer, start: number): { request: Buffer[]; end: number } | undefined {
@@ -88,26 +91,38 @@ function parseLength(
   return { length, end: lineEnd + CRLF.length };
 }
 
-function append(reply: Reply, parts: Buffer[]): void {
+function append(reply: Reply, encoding: 'utf8' | 'latin1', parts: Buffer[]): void {
   if (reply === null) {
     parts.push(Buffer.from('$-1\r\n'));
   } else if (typeof reply === 'number') {
-    parts.push(Buffer.from(`:${Math.trunc(reply)}\r\n`));
+    // A number's own digits turn to exponents from 10²¹ on.
+    parts.push(Buffer.from(`:${Number.isSafeInteger(reply) ? reply : wholeDigits(reply)}\r\n`));
+  } else if (typeof reply === 'bigint') {
+    parts.push(Buffer.from(`:${reply}\r\n`));
   } else if (reply instanceof StatusReply) {
-    parts.push(Buffer.from(`+${reply.text}\r\n`));
+    parts.push(Buffer.from(`+${reply.text}\r\n`, encoding));
   } else if (reply instanceof Error) {
-    parts.push(Buffer.from(`-${errorLine(reply)}\r\n`));
-  } else if (typeof reply === 'string' || Buffer.isBuffer(reply)) {
-    const bytes = typeof reply === 'string' ? Buffer.from(reply) : reply;
-    parts.push(Buffer.from(`$${bytes.length}\r\n`), bytes, CRLF);
+    parts.push(Buffer.from(`-${errorLine(reply)}\r\n`, encoding));
+  } else if (typeof reply === 'string') {
+    const length = encoding === 'latin1' ? reply.length : Buffer.byteLength(reply);
+    parts.push(Buffer.from(`$${length}\r\n${reply}\r\n`, encoding));
+  } else if (Buffer.isBuffer(reply)) {
+    parts.push(Buffer.from(`$${reply.length}\r\n`), reply, CRLF);
   } else {
     parts.push(Buffer.from(`*${reply.length}\r\n`));
-    for (const item of reply) append(item, parts);
+    for (const item of reply) append(item, encoding, parts);
   }
+}
+
+/** As C cuts it: what does not fit 64 bits becomes the least number that does. */
+function wholeDigits(value: number): string {
+  const whole = Math.trunc(value);
+  return Math.abs(whole) < 2 ** 63 ? BigInt(whole).toString() : String(-(2n ** 63n));
 }
 
 /** An error is one line that starts with a code in capitals. */
 function errorLine(error: Error): string {
+  if (error instanceof ErrorReply) return error.message.replace(/[\r\n]+$/, '').replaceAll(/[\r\n]/g, ' ');
   const line = error.message.replace(/\s+/g, ' ').trim();
   return /^[A-Z]+ /.test(line) ? line : `ERR ${line}`;
 }

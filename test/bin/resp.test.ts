@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { encodeReply, type Reply, RequestParser, RespSyntaxError, StatusReply } from '../../bin/start/resp';
+import { encodeReply, ErrorReply, type Reply, RequestParser, RespSyntaxError, StatusReply } from '../../bin/start/resp';
 
 const encodeRequest = (args: Buffer[]) => encodeReply(args);
 const bytes = fc.uint8Array({ maxLength: 200 }).map((value) => Buffer.from(value));
@@ -51,13 +51,22 @@ describe('encodeReply', () => {
     ['nil', null, '$-1\r\n'],
     ['a whole number', 42, ':42\r\n'],
     ['a fraction, cut as Redis cuts it', -3.7, ':-3\r\n'],
+    ['a fraction that fits no 64 bits, as C cuts it', 1e30, ':-9223372036854775808\r\n'],
+    ['a large number to its last digit', 2 ** 62, ':4611686018427387904\r\n'],
+    ['a number beyond the whole ones of JavaScript', 9007199254740993n, ':9007199254740993\r\n'],
     ['text by its bytes', 'é', '$2\r\né\r\n'],
     ['empty text', '', '$0\r\n\r\n'],
     ['a status', new StatusReply('OK'), '+OK\r\n'],
     ['a nested list', [1, ['a', null]], '*2\r\n:1\r\n*2\r\n$1\r\na\r\n$-1\r\n'],
     ['an error with its code', new Error('NOSCRIPT No matching script.'), '-NOSCRIPT No matching script.\r\n'],
+    ['an error of the store as it is', new ErrorReply('no code \r\n'), '-no code \r\n'],
     ['an error on one line, with a code', new Error('it broke\nhere'), '-ERR it broke here\r\n'],
   ])('writes %s', (_, reply, text) => {
     expect(encodeReply(reply).toString()).toBe(text);
+  });
+
+  it('writes texts one byte a character where it is told to', () => {
+    const reply = ['\xff', new StatusReply('\xe9'), new ErrorReply('E \xe8')];
+    expect(encodeReply(reply, 'latin1').toString('latin1')).toBe('*3\r\n$1\r\n\xff\r\n+\xe9\r\n-E \xe8\r\n');
   });
 });

@@ -63,7 +63,7 @@ describe('the parser of replies', () => {
   it('reads the same replies however the network cuts them', () => {
     fc.assert(
       fc.property(fc.array(sentReply, { maxLength: 8 }), places, fc.boolean(), (sent, at, asBytes) => {
-        const bytes = Buffer.concat(sent.map(encodeReply));
+        const bytes = Buffer.concat(sent.map((reply) => encodeReply(reply)));
         const { replies, parser } = repliesIn(cut(bytes, at), asBytes);
         expect(replies.map(plain)).toEqual(sent.map((reply) => expected(reply, asBytes)));
         expect(parser.hasRest).toBe(false);
