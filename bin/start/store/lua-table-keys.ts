@@ -1,6 +1,6 @@
 import { lstring } from './fengari';
 
-const KEY = Symbol('key');
+const HEX_DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /**
  * Lets tables tell all strings apart. fengari keeps a value under the hexadecimal digits of its key's bytes, without
@@ -8,21 +8,25 @@ const KEY = Symbol('key');
  */
 export function useWholeKeys(): void {
   Object.defineProperty(lstring.TString.prototype, 'hash', {
-    get(this: KeyedString) {
-      if (this[KEY] === undefined) {
-        const { buffer, byteOffset, length } = this.getstr();
-        // As fengari has it where no zero leads: its lexer finds Lua's own words by it.
-        this[KEY] = `|${Buffer.from(buffer, byteOffset, length).toString('hex')}`;
-      }
-      return this[KEY];
+    get(this: LuaString) {
+      return (this.tableKey ??= tableKey(this.realstring));
     },
     // Each new string sets it to null.
-    set: () => undefined,
+    set(this: LuaString) {
+      this.tableKey = undefined;
+    },
     configurable: true,
   });
 }
 
-interface KeyedString {
-  getstr(): Uint8Array;
-  [KEY]?: string;
+interface LuaString {
+  readonly realstring: Uint8Array;
+  tableKey: string | undefined;
+}
+
+/** As fengari has it where no zero leads: its lexer finds Lua's own words by it. */
+function tableKey(bytes: Uint8Array): string {
+  let key = '|';
+  for (const byte of bytes) key += HEX_DIGITS[byte]!;
+  return key;
 }
