@@ -1,5 +1,4 @@
--- Begins each script: reads keys and arguments in order, and the server's clock. All numbers are kept as floats: the
--- embedded store's integers are 32 bits wide.
+-- Begins each script: reads keys and arguments in order, and the server's clock.
 local keys_read, args_read = 0, 0
 local function next_key()
   keys_read = keys_read + 1
@@ -10,18 +9,18 @@ local function next_arg()
   return ARGV[args_read]
 end
 local function next_number()
-  return tonumber(next_arg()) * 1.0
+  return tonumber(next_arg())
 end
 local function has(flags, flag)
   return string.find(flags, flag, 1, true) ~= nil
 end
 
--- What is not there comes as whatever stands for nothing in the store at hand, and as no string.
+-- What is stored is text, and what is not there is false.
 local function text(value, otherwise)
   return type(value) == 'string' and value or otherwise
 end
 local function number(value, otherwise)
-  return type(value) == 'string' and tonumber(value) * 1.0 or otherwise
+  return type(value) == 'string' and tonumber(value) or otherwise
 end
 
 local time = redis.call('TIME')

@@ -10,7 +10,12 @@ export class ClockedScripts {
   }
 
   /** Runs a script at a moment, in milliseconds. */
-  public run(text: string, now: number, keys: readonly string[], args: readonly (string | number | Buffer)[]): Promise<unknown> {
+  public run(
+    text: string,
+    now: number,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
     const time = `{ '${Math.floor(now / 1000)}', '${(now % 1000) * 1000}' }`;
     return this.client.eval(text.replace("redis.call('TIME')", time), keys.length, ...keys, ...args);
   }
