@@ -6,6 +6,7 @@ import type { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type FinishedCall, type Route, route } from '../fault-tolerance/route';
 import type { ChainLink } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
+import { moneyOf } from '../rate-limiting/charges';
 import { rateLimitHeaders } from '../rate-limiting/headers';
 import { type Admitted, admitSomewhere, limitError } from './admission';
 import { ApiError } from './api-error';
@@ -227,6 +228,8 @@ async function answer(
   const settle = (result: Settled) => {
     record.inputTokens = result.usage.inputTokens;
     record.outputTokens = result.usage.outputTokens;
+    const { model } = computation.request;
+    if (model.price) record.cost = moneyOf({ model, ...result.usage });
     const calls = [...routed.finished, { outcome: result.outcome, ...call }];
     const storable = result.text !== undefined && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
     const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;

@@ -25,6 +25,7 @@ const SEMANTIC = [
 const TIME_TO_FIRST_TOKEN = { Name: 'TimeToFirstToken', Unit: 'Milliseconds' };
 const INPUT_TOKENS = { Name: 'InputTokens', Unit: 'Count' };
 const HEDGES = { Name: 'Hedges', Unit: 'Count' };
+const COST = { Name: 'Cost', Unit: 'None' };
 const OUTPUT_TOKENS = { Name: 'OutputTokens', Unit: 'Count' };
 
 /**
@@ -62,6 +63,7 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     TimeToFirstToken: timeToFirstTokenMs === undefined ? undefined : round(timeToFirstTokenMs),
     InputTokens: inputTokens,
     OutputTokens: outputTokens,
+    Cost: record.cost,
     Hedges: hedged ? 1 : undefined,
     level: fault ? 'error' : record.status >= 500 ? 'warn' : 'info',
     message: 'request',
@@ -96,11 +98,12 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
 
 /** The metrics that a line declares are those that it holds. */
 function metricsOf(record: RequestRecord): typeof METRICS {
-  const { timeToFirstTokenMs, inputTokens, outputTokens, hedged, semantic } = record;
+  const { timeToFirstTokenMs, inputTokens, outputTokens, cost, hedged, semantic } = record;
   const metrics = semantic ? [...METRICS, ...SEMANTIC] : [...METRICS];
   if (timeToFirstTokenMs !== undefined) metrics.push(TIME_TO_FIRST_TOKEN);
   if (inputTokens !== undefined) metrics.push(INPUT_TOKENS);
   if (outputTokens !== undefined) metrics.push(OUTPUT_TOKENS);
+  if (cost !== undefined) metrics.push(COST);
   if (hedged) metrics.push(HEDGES);
   return metrics;
 }

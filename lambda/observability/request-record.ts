@@ -24,6 +24,8 @@ export interface RequestRecord {
   timeToFirstTokenMs?: number;
   inputTokens?: number;
   outputTokens?: number;
+  /** What the tokens cost, in the currency of the policy's prices; undefined for a model without a price. */
+  cost?: number;
   retries?: number;
   /** Whether it waited for an identical request. */
   waited?: boolean;

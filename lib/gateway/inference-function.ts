@@ -214,6 +214,11 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     return this.metric('InputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
+  /** What tokens cost, in the currency of the policy's prices; of models with a `price`. */
+  public metricCost(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('Cost', { statistic: cloudwatch.Stats.SUM, ...props });
+  }
+
   /** Output tokens. */
   public metricOutputTokens(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('OutputTokens', { statistic: cloudwatch.Stats.SUM, ...props });

@@ -22,6 +22,7 @@ describe('the line of a request', () => {
     const record = line({
       ...{ tenant: 'acme', principal: '0123', model: 'llama', endpoint: 'chat', inputTokens: 7, timeToFirstTokenMs: 3 },
       hedged: true,
+      cost: 0.002,
     });
     const [metrics] = record._aws.CloudWatchMetrics;
     expect(metrics!.Dimensions).toEqual([['Service'], ['Service', 'Model']]);
