@@ -1,5 +1,7 @@
 -- A backend's breaker, shared by all function instances: the law of breaker.ts and outcome-window.ts.
 
+local RENEWED_MS = 3600000.0
+
 local function passage(status, opens_until, cooldown, forced, forced_until)
   if text(forced, '') ~= '' and (text(forced_until, '') == '' or tonumber(forced_until) > now) then
     return forced == 'closed' and 'free' or 'blocked'
@@ -48,17 +50,20 @@ end
 -- and size of the window, minimum of calls, failure rate, slow rate, ms that it stays open, and at most, probes, ms for
 -- which an idle breaker is kept.
 local function record_outcome(key, id, letter, cooldown_ms, rules)
-  local known = redis.call('HMGET', key, 'status', 'window', 'permits', 'reopened', 'cooldown', 'forced')
+  local known = redis.call('HMGET', key, 'status', 'window', 'permits', 'reopened', 'cooldown', 'forced', 'kept')
   local status = text(known[1], 'closed')
-  -- A breaker that nobody calls is forgotten, but no operator's order before its end.
+  -- A breaker that nobody calls is forgotten, but no operator's order before its end. Its life is renewed every hour.
+  local kept_until = number(known[7], 0)
+  local is_short = text(known[6], '') == '' and kept_until < now + rules.life - RENEWED_MS
+  kept_until = is_short and now + rules.life or kept_until
   local function keep()
-    if text(known[6], '') == '' then
-      redis.call('PEXPIRE', key, rules.life)
+    if is_short then
+      redis.call('PEXPIRE', key, string.format('%.0f', rules.life))
     end
   end
   if cooldown_ms > 0 then
     local ends = math.max(now + cooldown_ms, number(known[5], 0))
-    redis.call('HSET', key, 'cooldown', string.format('%.6f', ends))
+    redis.call('HSET', key, 'cooldown', string.format('%.6f', ends), 'kept', string.format('%.0f', kept_until))
     keep()
   end
   if status == 'open' then
@@ -123,7 +128,8 @@ local function record_outcome(key, id, letter, cooldown_ms, rules)
     'until', opens_until,
     'window', window,
     'permits', permits,
-    'reopened', string.format('%.0f', reopened)
+    'reopened', string.format('%.0f', reopened),
+    'kept', string.format('%.0f', kept_until)
   )
   keep()
   return status, after, opens_until

@@ -16,7 +16,7 @@ if ARGV[1] ~= '' then
   if forced ~= '' and ARGV[2] ~= '' then
     forced_until = string.format('%.0f', now + tonumber(ARGV[2]))
   end
-  redis.call('HSET', KEYS[1], 'forced', forced, 'forced_until', forced_until)
+  redis.call('HSET', KEYS[1], 'forced', forced, 'forced_until', forced_until, 'kept', '0')
   -- A breaker that nobody calls is forgotten, but no order before its end.
   if forced ~= '' and forced_until == '' then
     redis.call('PERSIST', KEYS[1])

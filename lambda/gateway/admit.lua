@@ -73,17 +73,19 @@ local limits, request_limits = next_number(), next_number()
 for i = 1, limits do
   fields[i], costs[i], bursts[i] = next_arg(), next_number(), next_number()
 end
+fields[limits + 1] = 'kept'
 local money_cost, money_most, month_end = next_arg(), nil, nil
 if money_cost ~= '' then
   money_cost, money_most, month_end = money_cost * 1.0, next_number(), next_number()
-  fields[limits + 1], fields[limits + 2] = 'money', 'month'
+  fields[limits + 2], fields[limits + 3] = 'money', 'month'
 end
 local known = redis.call('HMGET', limits_key, unpack(fields))
+local kept_until = number(known[limits + 1], 0)
 local money_spent = 0.0
 if money_most then
-  local stored_end = number(known[limits + 2], 0)
+  local stored_end = number(known[limits + 3], 0)
   if stored_end > now then
-    money_spent, month_end = number(known[limits + 1], 0.0), stored_end
+    money_spent, month_end = number(known[limits + 2], 0.0), stored_end
   end
 end
 
@@ -212,9 +214,8 @@ if verdict == 'hit' or verdict == 'uncached' or verdict == 'wait' or verdict == 
     changes[#changes + 1] = string.format('%.0f', month_end)
     last = math.max(last, month_end)
   end
-  redis.call('HSET', limits_key, unpack(changes))
   -- Kept until everything is earned back and every request in progress is settled.
-  redis.call('PEXPIRE', limits_key, string.format('%.0f', last - now + lease + 1))
+  keep_limits(limits_key, changes, kept_until, last + lease)
 
   if has_waited then
     redis.call('ZREM', slots_key, waiting_id)

@@ -24,8 +24,11 @@ for i = 1, limits do
   fields[i], differences[i] = next_arg(), next_number()
 end
 local money = next_arg()
+if limits > 0 or money ~= '' then
+  fields[limits + 1] = 'kept'
+end
 if money ~= '' then
-  fields[limits + 1], fields[limits + 2] = 'money', 'month'
+  fields[limits + 2], fields[limits + 3] = 'money', 'month'
 end
 local tenant, loads, load_keys = next_arg(), next_number(), {}
 for i = 1, loads do
@@ -44,7 +47,7 @@ for _ = 1, next_number() do
     open_ms = next_number(),
     max_open_ms = next_number(),
     probes = next_number(),
-    life = next_arg(),
+    life = next_number(),
   })
   statuses = statuses .. before .. ',' .. after .. ',' .. opens_until .. ';'
 end
@@ -63,18 +66,12 @@ if #fields > 0 then
     last = math.max(last, arrival)
   end
   -- What a month has begun is not settled in the next.
-  if money ~= '' and number(known[limits + 2], 0) > now then
+  if money ~= '' and number(known[limits + 3], 0) > now then
     changes[#changes + 1] = 'money'
-    changes[#changes + 1] = string.format('%.9f', number(known[limits + 1], 0) + money)
+    changes[#changes + 1] = string.format('%.9f', number(known[limits + 2], 0) + money)
   end
-  if #changes > 0 then
-    redis.call('HSET', limits_key, unpack(changes))
-  end
-  -- A debt may reach past the time for which admission kept the limits; a shorter life never replaces a longer one.
-  local life = last - now + lease + 1
-  if redis.call('PTTL', limits_key) < life then
-    redis.call('PEXPIRE', limits_key, string.format('%.0f', life))
-  end
+  -- A debt may reach past the time for which admission kept the limits.
+  keep_limits(limits_key, changes, number(known[limits + 1], 0), last + lease)
 end
 
 for i = 1, loads do

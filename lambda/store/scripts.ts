@@ -4,6 +4,7 @@ import claimText from '../circuit-breaking/claim.lua';
 import admitText from '../gateway/admit.lua';
 import settleText from '../gateway/settle.lua';
 import loadText from '../load-balancing/load.lua';
+import keepText from '../rate-limiting/keep.lua';
 import preludeText from './prelude.lua';
 
 /** A Lua script and the name under which the store remembers it. */
@@ -14,8 +15,8 @@ export interface Script {
 
 /** The scripts that run inside the store, each with the laws that it obeys. */
 export const SCRIPTS = {
-  admit: script(preludeText, breakerText, loadText, admitText),
-  settle: script(preludeText, breakerText, loadText, settleText),
+  admit: script(preludeText, breakerText, loadText, keepText, admitText),
+  settle: script(preludeText, breakerText, loadText, keepText, settleText),
   claim: script(preludeText, claimText),
 } as const;
 

@@ -2,7 +2,7 @@ import { type BreakerRules, type BreakerStatus } from '../circuit-breaking/break
 import { LETTER } from '../circuit-breaking/outcome-window';
 import type { CallOutcome, Settlement, Transition } from '../gateway/request-store';
 import { KEPT_MS } from '../gateway/idempotency';
-import { chargesOf } from '../rate-limiting/charges';
+import { chargesOf, moneyOf } from '../rate-limiting/charges';
 import { fieldOf } from '../rate-limiting/gcra';
 import type { Command } from './connection';
 import { breakerKey, limitsKey, loadKey, slotsKey } from './keys';
@@ -75,15 +75,11 @@ export function transitionsOf(reply: unknown, outcomes: readonly CallOutcome[]):
 function differencesOf({ admitted, used }: Pick<Settlement, 'admitted' | 'used'>): string[] {
   const { inputTokens, outputTokens, plan, model } = admitted;
   if (used.inputTokens === inputTokens && used.outputTokens === outputTokens) return ['0', ''];
-  const reserved = chargesOf({ plan, model, inputTokens, outputTokens }, 0);
-  const actual = chargesOf({ plan, model, ...used }, 0);
-  const limits = reserved.limits.slice(reserved.requestLimits);
-  const after = actual.limits.slice(actual.requestLimits);
-  const args = [String(limits.length)];
-  limits.forEach((charge, i) => {
-    args.push(fieldOf(charge), String((after[i]!.cost - charge.cost) * charge.emissionMs));
-  });
-  args.push(reserved.money && actual.money ? String(actual.money.cost - reserved.money.cost) : '');
+  const { limits, requestLimits, money } = chargesOf({ plan, model, inputTokens, outputTokens }, 0);
+  const tokens = used.inputTokens + used.outputTokens - inputTokens - outputTokens;
+  const args = [String(limits.length - requestLimits)];
+  for (const charge of limits.slice(requestLimits)) args.push(fieldOf(charge), String(tokens * charge.emissionMs));
+  args.push(money ? String(moneyOf({ model, ...used }) - money.cost) : '');
   return args;
 }
 

@@ -45,7 +45,7 @@ export class ValkeyStore implements RequestStore {
   /** {@inheritDoc RequestStore.admit} */
   public async admit(request: AdmitRequest): Promise<Admission> {
     const charges = chargesOf(request, Date.now());
-    const [reply] = await this.send([admitCommand(request, charges, this.random)], notRun(request));
+    const [reply] = await this.send([admitCommand(request, charges, this.random)], () => notRun(request));
     const admission = admissionOf(reply, request, charges);
     const { entry, ...rest } = admission;
     if (!entry) return admission;
@@ -63,11 +63,12 @@ export class ValkeyStore implements RequestStore {
   ): Promise<{ readonly claim: Claim; readonly transition?: Transition }> {
     const { id, leaseMs } = admitted;
     const args = [id, String(leaseMs), String(backend.breaker.halfOpenProbes), String(BREAKER_LIFE_MS)];
-    const notUsed = settleCommand(
-      { admitted, used: admitted, outcomes: [{ backend, id, probe: true, outcome: 'ignored' }] },
-      { onlyOutcomes: true },
-    );
-    const [reply] = await this.send([{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }], [notUsed]);
+    const [reply] = await this.send([{ script: SCRIPTS.claim, keys: [breakerKey(backend.name)], args }], () => [
+      settleCommand(
+        { admitted, used: admitted, outcomes: [{ backend, id, probe: true, outcome: 'ignored' }] },
+        { onlyOutcomes: true },
+      ),
+    ]);
     const [claim, from, to] = reply as [Claim, BreakerStatus, BreakerStatus];
     return { claim, ...(from !== to && { transition: { backend: backend.name, from, to } }) };
   }
@@ -81,8 +82,12 @@ export class ValkeyStore implements RequestStore {
 
   /** {@inheritDoc RequestStore.leave} */
   public async leave(request: AdmitRequest): Promise<void> {
-    const leaving = leaveCommand(request);
-    await this.send([leaving], [leaving], [leaving]);
+    const leaving = [leaveCommand(request)];
+    await this.send(
+      leaving,
+      () => leaving,
+      () => leaving,
+    );
   }
 
   /** {@inheritDoc RequestStore.readStale} */
@@ -97,17 +102,22 @@ export class ValkeyStore implements RequestStore {
   /** {@inheritDoc RequestStore.settle} */
   public async settle(settlement: Settlement): Promise<readonly Transition[]> {
     const outcomes = recordedOf(settlement.outcomes);
-    const { entry: _, ...books } = settlement;
-    const late = settleCommand({ ...books, outcomes: outcomes.filter(({ probe }) => probe) }, { onlyIfHeld: true });
-    const [reply] = await this.send([settleCommand({ ...this.encoded(settlement), outcomes })], [late], [late]);
+    const late = () => {
+      const { entry: _, ...books } = settlement;
+      return [settleCommand({ ...books, outcomes: outcomes.filter(({ probe }) => probe) }, { onlyIfHeld: true })];
+    };
+    const [reply] = await this.send([settleCommand(this.encoded(settlement, outcomes))], late, late);
     return transitionsOf(reply, outcomes);
   }
 
-  /** The same with the answer in the form in which it is stored, where it is. */
-  private encoded(settlement: Settlement): Settlement {
-    const { admitted, entry } = settlement;
-    if (!entry || !(admitted.cache?.retainMs !== undefined || admitted.idempotency)) return settlement;
-    return { ...settlement, entry: { ...entry, body: encodeBody(entry.body, this.bodies) } };
+  /** The same with the outcomes that count, and with the answer in the form in which it is stored, where it is. */
+  private encoded(settlement: Settlement, outcomes: Settlement['outcomes']): Settlement {
+    const { admitted, used, loadedAt, entry } = settlement;
+    const isStored = admitted.cache?.retainMs !== undefined || admitted.idempotency !== undefined;
+    if (!entry || !isStored) return { admitted, used, outcomes, ...(loadedAt !== undefined && { loadedAt }) };
+    const { contentType, servedBy, body } = entry;
+    const stored = { contentType, servedBy, body: encodeBody(body, this.bodies) };
+    return { admitted, used, outcomes, entry: stored, ...(loadedAt !== undefined && { loadedAt }) };
   }
 
   /**
@@ -120,8 +130,8 @@ export class ValkeyStore implements RequestStore {
    */
   private async send(
     commands: readonly Command[],
-    owing: readonly Command[],
-    owingIfUnsent: readonly Command[] = [],
+    owing: () => readonly Command[],
+    owingIfUnsent: () => readonly Command[] = () => [],
   ): Promise<unknown[]> {
     // Not before the store answers again: a store that stalls would be given the same over and over.
     const owed = this.answers ? this.owed.splice(0) : [];
@@ -132,7 +142,7 @@ export class ValkeyStore implements RequestStore {
     } catch (error) {
       this.answers = false;
       const isUnsent = error instanceof StoreLost && error.unsent;
-      this.owed = [...owed, ...this.owed, ...(isUnsent ? owingIfUnsent : owing)].slice(0, MOST_OWED);
+      this.owed = [...owed, ...this.owed, ...(isUnsent ? owingIfUnsent() : owing())].slice(0, MOST_OWED);
       throw error;
     }
   }
