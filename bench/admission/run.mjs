@@ -1,6 +1,6 @@
 /**
  * What admission costs: one call of our store, which charges three limits, takes a parallel slot, looks up the stored
- * answer and reads a breaker, against five checks of `rate-limiter-flexible`, which are its way to as many limits. Both
+ * answer, begins a flight and reads a breaker, against five checks of `rate-limiter-flexible`, which are its way to as many limits. Both
  * on the same server, each from one process over 32 connections, as fast as answers come; medians of interleaved rounds.
  *
  *     node bench/admission/run.mjs [ROUNDS]
@@ -23,7 +23,7 @@ const here = import.meta.dirname;
 const root = path.resolve(here, '../..');
 const { require } = installPeer('rate-limiter-flexible', '11.4.0');
 const { RateLimiterRedis } = require('rate-limiter-flexible');
-const { StoreConnection, ValkeyStore, resolvePlan } = await builtStore();
+const { chainOf, StoreConnection, ValkeyStore, resolvePlan, resolvePolicy } = await builtStore();
 const server = await startStore();
 
 const contenders = {
@@ -80,23 +80,34 @@ function ours() {
     requestsPerMinute: MANY,
     tokensPerMinute: MANY * 1000,
     tokensPerDay: MANY * 1000,
-    parallelRequests: MANY,
+    parallelRequests: 10_000,
   });
+  const { backends, models } = resolvePolicy({
+    plans: [plan],
+    tenants: [{ name: 'acme', plan: plan.name }],
+    backends: [{ name: 'gpu', url: 'http://gpu' }],
+    models: [{ name: 'llama', backends: ['gpu'] }],
+  });
+  const [model] = models;
+  const chain = chainOf(model, backends);
+  const uses = { softMs: 0, staleAllowed: false, waits: true, leads: true, retainMs: 60_000, onlyIfCached: false };
   let asked = 0;
   const calls = connections.map((connection) => {
-    const store = new ValkeyStore((commands) => connection.trip(commands));
+    const store = new ValkeyStore((commands) => connection.trip(commands), Math.random);
     return async () => {
       const id = `request-${++asked}`;
-      const cache = { key: `{acme}:cache:${id}`, freshMs: 60_000, staleAllowed: false, onlyIfCached: false };
+      const cache = { key: `{acme}:cache:${id}`, freshMs: 60_000, ...uses };
       // Nothing is settled here; the slots free themselves when their leases end.
       const admission = await store.admit({
         id,
         tenant: 'acme',
         plan,
-        tokens: 300,
+        model,
+        inputTokens: 100,
+        outputTokens: 200,
         leaseMs: 100,
         cache,
-        backends: ['gpu'],
+        chain,
       });
       if (admission.verdict !== 'admitted') throw new Error(`a request was not admitted: ${admission.verdict}`);
     };
@@ -123,7 +134,8 @@ async function builtStore() {
       contents: `
         export { StoreConnection } from './lambda/store/connection';
         export { ValkeyStore } from './lambda/store/valkey-store';
-        export { resolvePlan } from './lib/policy/defaults';`,
+        export { chainOf } from './lambda/load-balancing/chain';
+        export { resolvePlan, resolvePolicy } from './lib/policy/defaults';`,
       resolveDir: root,
     },
     outfile,

@@ -36,6 +36,8 @@ const rules = {
   slowFirstTokenMs: 5000,
   slowRate: 1,
   openMs: 30_000,
+  maxOpenMs: 300_000,
+  maxCooldownMs: 60_000,
   halfOpenProbes: 3,
 };
 let state = CLOSED;
