@@ -1,8 +1,10 @@
 /** Each construct alone, in stacks that know nothing of each other but what is passed between them. */
 import { App, Stack } from 'aws-cdk-lib';
+import { Schedule } from 'aws-cdk-lib/aws-autoscaling';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import {
   BreakerControl,
+  FleetScaling,
   GpuFleet,
   InferenceApi,
   type InferencePolicy,
@@ -11,6 +13,7 @@ import {
   PlatformAlarms,
   PlatformKey,
   PlatformNetwork,
+  PredictiveScaling,
   RatePlans,
   ResponseCache,
 } from 'cdk-inference-platform';
@@ -48,6 +51,35 @@ new RatePlans(apiStack, 'Plans', { policy, restApi: api.restApi, tenants: api.te
 const { policyLayer, serviceName } = api.inference;
 new BreakerControl(apiStack, 'BreakerControl', { policyLayer, serviceName, vpc, store });
 
+// Scaling on real work: that of a fleet which calls come to, and of one which works off the queue and may stand still.
+const scalingStack = new Stack(app, 'Scaling');
+const batchFleet = new GpuFleet(scalingStack, 'Batch', {
+  vpc,
+  modelServer: { model: 'Qwen/Qwen3-8B' },
+  minCapacity: 0,
+});
+const scaling = new FleetScaling(scalingStack, 'Scaling', {
+  vpc,
+  store: new ResponseCache(scalingStack, 'Store', { vpc, nodes: 2 }),
+  queue: queue.queue,
+  fleets: {
+    chat: {
+      fleet: new GpuFleet(scalingStack, 'Chat', { vpc, modelServer: { model: 'Qwen/Qwen3-8B' } }),
+      predictiveScaling: PredictiveScaling.FORECAST_AND_SCALE,
+      peaks: [
+        {
+          name: 'Office',
+          start: Schedule.cron({ weekDay: 'MON-FRI', hour: '7', minute: '45' }),
+          end: Schedule.cron({ weekDay: 'MON-FRI', hour: '18', minute: '0' }),
+          timeZone: 'Europe/Berlin',
+          minCapacity: 4,
+        },
+      ],
+    },
+    batch: { fleet: batchFleet, jobsPerSecond: 4 },
+  },
+});
+
 // Alarms on a topic that is there already.
 const alarmStack = new Stack(app, 'Alarms');
 new PlatformAlarms(alarmStack, 'Alarms', {
@@ -56,4 +88,5 @@ new PlatformAlarms(alarmStack, 'Alarms', {
   cache,
   fleets: { gpu: fleet },
   endpoints: { gpu: endpoint },
+  scaling,
 });

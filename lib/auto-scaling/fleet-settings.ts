@@ -23,21 +23,22 @@ export interface FleetSettings {
   readonly machineImage?: ec2.IMachineImage;
 
   /**
-   * The least number of instances, at least 1.
+   * The least number of instances. 0 is for fleets that work off a queue, by which `FleetScaling` wakes them.
    *
    * @default 2 - the loss of one zone leaves one
    */
   readonly minCapacity?: number;
 
   /**
-   * The greatest number of instances, at least `minCapacity`.
+   * The greatest number of instances, at least 1 and `minCapacity`.
    *
-   * @default - three times `minCapacity`
+   * @default - three times `minCapacity`, at least 1
    */
   readonly maxCapacity?: number;
 
   /**
-   * Mean GPU utilisation that the fleet is held at, 1 to 100 per cent.
+   * Mean GPU utilisation that the fleet is held at, 1 to 100 per cent; with `FleetScaling`, only while its signal is
+   * silent.
    *
    * @default 70 - new instances take minutes to boot: the rest is what bridges them
    */

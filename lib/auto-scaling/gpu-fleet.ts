@@ -84,8 +84,25 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   /** Topic that hears of each launch and termination. */
   public readonly notificationTopic: sns.ITopic;
 
+  /** The least number of instances. */
+  public readonly minCapacity: number;
+
+  /** The greatest number of instances. */
+  public readonly maxCapacity: number;
+
+  /** Mean GPU utilisation that the fleet is held at where nothing better is known, in per cent. */
+  public readonly targetGpuUtilization: number;
+
+  /** How long an instance may take from its launch until the model answers. */
+  public readonly bootTime: Duration;
+
+  /** The policy that holds the fleet at its GPU utilisation. */
+  public readonly utilizationPolicy: autoscaling.CfnScalingPolicy;
+
   public readonly connections: ec2.Connections;
   public readonly grantPrincipal: iam.IPrincipal;
+
+  private isFollowed = false;
 
   /** Value of the `Fleet` dimension of the GPU metrics. */
   private readonly fleetName: string;
@@ -93,9 +110,21 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   constructor(scope: Construct, id: string, props: GpuFleetProps) {
     super(scope, id);
     const minCapacity = props.minCapacity ?? 2;
-    const maxCapacity = props.maxCapacity ?? 3 * minCapacity;
+    const maxCapacity = props.maxCapacity ?? Math.max(1, 3 * minCapacity);
     const target = props.targetGpuUtilization ?? 70;
     validateProps(props, minCapacity, maxCapacity, target);
+    this.minCapacity = minCapacity;
+    this.maxCapacity = maxCapacity;
+    this.targetGpuUtilization = target;
+    this.bootTime = props.bootTime ?? Duration.minutes(15);
+    this.node.addValidation({
+      validate: () =>
+        minCapacity === 0 && !this.isFollowed
+          ? [
+              'minCapacity may be 0 for a fleet of FleetScaling only, which wakes it: write at least 1, or scale it by that',
+            ]
+          : [],
+    });
 
     this.fleetName = `${Aws.STACK_NAME}-${this.node.addr.slice(-8)}`;
     this.logGroup = new logs.LogGroup(this, 'Log', {
@@ -129,7 +158,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       maxCapacity,
       healthChecks: autoscaling.HealthChecks.withAdditionalChecks({
         additionalTypes: [autoscaling.AdditionalHealthCheckType.ELB],
-        gracePeriod: props.bootTime ?? Duration.minutes(15),
+        gracePeriod: this.bootTime,
       }),
       defaultInstanceWarmup: Duration.minutes(1),
       groupMetrics: [autoscaling.GroupMetrics.all()],
@@ -149,7 +178,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       'AwsSolutions-EC26':
         'The rule cannot follow the reference from a mixed-instances group to its launch template, where each volume is encrypted.',
     });
-    this.followGpuUtilization(target);
+    this.utilizationPolicy = this.followGpuUtilization();
   }
 
   /**
@@ -159,6 +188,44 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
    */
   public attachTo(targetGroup: elbv2.IApplicationTargetGroup): void {
     this.group.attachToApplicationTargetGroup(targetGroup);
+  }
+
+  /**
+   * Makes the policy on GPU utilisation stand by: it holds the fleet only while a better signal is silent. As long as
+   * that has data, the policy sees its own target, and wants nothing.
+   *
+   * @param signal the metric by which other policies scale the fleet; never below 0
+   */
+  public yieldTo(signal: cloudwatch.Metric): void {
+    this.isFollowed = true;
+    const { targetGpuUtilization: targetValue } = this;
+    // By the minute: a gap of seconds between two rounds of the signal is no silence.
+    const stat = (id: string, metric: cloudwatch.Metric) => ({
+      id,
+      returnData: false,
+      metricStat: {
+        metric: {
+          namespace: metric.namespace,
+          metricName: metric.metricName,
+          dimensions: Object.entries(metric.dimensions ?? {}).map(([name, value]) => ({
+            name,
+            value: value as string,
+          })),
+        },
+        stat: 'Average',
+        period: 60,
+      },
+    });
+    this.utilizationPolicy.targetTrackingConfiguration = {
+      targetValue,
+      customizedMetricSpecification: {
+        metrics: [
+          stat('utilization', this.metricGpuUtilization()),
+          stat('signal', signal),
+          { id: 'standby', expression: `IF(FILL(signal, -1) < 0, utilization, ${targetValue})`, returnData: true },
+        ],
+      },
+    };
   }
 
   /** Mean GPU utilisation of the fleet, in per cent; needs no load balancer and no request. */
@@ -262,12 +329,12 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   }
 
   /** The metric's period is set on the L1: the L2 drops it, and a minute's wait is a minute of queueing. */
-  private followGpuUtilization(targetValue: number): void {
-    new autoscaling.CfnScalingPolicy(this, 'FollowGpuUtilization', {
+  private followGpuUtilization(): autoscaling.CfnScalingPolicy {
+    return new autoscaling.CfnScalingPolicy(this, 'FollowGpuUtilization', {
       autoScalingGroupName: this.group.autoScalingGroupName,
       policyType: 'TargetTrackingScaling',
       targetTrackingConfiguration: {
-        targetValue,
+        targetValue: this.targetGpuUtilization,
         customizedMetricSpecification: {
           metrics: [
             {
@@ -298,11 +365,13 @@ function defaultInstanceTypes(): ec2.InstanceType[] {
 }
 
 function validateProps(props: GpuFleetProps, minCapacity: number, maxCapacity: number, target: number): void {
-  if (!Number.isInteger(minCapacity) || minCapacity < 1) {
-    throw new Error(`minCapacity must be a whole number of at least 1, got ${minCapacity}`);
+  if (!Number.isInteger(minCapacity) || minCapacity < 0) {
+    throw new Error(`minCapacity must be a whole number of at least 0, got ${minCapacity}`);
   }
-  if (!Number.isInteger(maxCapacity) || maxCapacity < minCapacity) {
-    throw new Error(`maxCapacity must be a whole number of at least minCapacity (${minCapacity}), got ${maxCapacity}`);
+  if (!Number.isInteger(maxCapacity) || maxCapacity < Math.max(1, minCapacity)) {
+    throw new Error(
+      `maxCapacity must be a whole number of at least 1 and minCapacity (${minCapacity}), got ${maxCapacity}`,
+    );
   }
   if (!(target >= 1 && target <= 100)) {
     throw new Error(`targetGpuUtilization must be from 1 to 100 per cent, got ${target}`);

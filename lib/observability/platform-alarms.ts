@@ -3,6 +3,7 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import type { FleetScaling } from '../auto-scaling/fleet-scaling';
 import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
 import type { InferenceApi } from '../gateway/inference-api';
@@ -50,6 +51,13 @@ export interface PlatformAlarmsProps {
   readonly fleets?: Record<string, GpuFleet>;
 
   /**
+   * Scaling of fleets to watch.
+   *
+   * @default - none
+   */
+  readonly scaling?: FleetScaling;
+
+  /**
    * Time to first token, 99th percentile, above which users notice.
    *
    * @default Duration.seconds(10) - the default first-token timeout of a backend
@@ -90,6 +98,7 @@ export class PlatformAlarms extends Construct {
     if (props.queue) this.watchQueue(props.queue, props.jobAge ?? Duration.hours(1));
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) this.watchEndpoint(name, endpoint);
     for (const [name, fleet] of Object.entries(props.fleets ?? {})) this.watchFleet(name, fleet);
+    if (props.scaling) this.watchScaling(props.scaling);
   }
 
   private watchApi(api: InferenceApi, timeToFirstToken: Duration): void {
@@ -235,6 +244,25 @@ export class PlatformAlarms extends Construct {
       threshold: 87,
       description: `A GPU of ${name} is hot enough to be slowed down`,
     });
+  }
+
+  /** Errors and silence apart: a function that does not run at all has no errors. */
+  private watchScaling(scaling: FleetScaling): void {
+    const minute = { period: Duration.minutes(1) };
+    this.add('ScalingSignalErrors', {
+      metric: scaling.metricErrors(minute),
+      threshold: 0,
+      description: 'The scaling signal failed: GPU utilisation holds the fleets. The log says why',
+    });
+    for (const [name, policies] of Object.entries(scaling.policies)) {
+      this.add(`${name}-ScalingSignal`, {
+        metric: policies.metricLoad({ ...minute, statistic: cloudwatch.Stats.SAMPLE_COUNT }),
+        threshold: 1,
+        comparison: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        description: `The load of ${name} is not known: GPU utilisation holds the fleet, and nothing wakes it but jobs`,
+        missing: cloudwatch.TreatMissingData.BREACHING,
+      });
+    }
   }
 
   private add(id: string, rule: AlarmRule): void {

@@ -1,6 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct } from 'constructs';
+import type { FleetScaling } from '../auto-scaling/fleet-scaling';
 import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
 import type { InferenceApi } from '../gateway/inference-api';
@@ -34,6 +35,13 @@ export interface PlatformDashboardProps {
    * @default - none
    */
   readonly fleets?: Record<string, GpuFleet>;
+
+  /**
+   * Scaling of fleets to show.
+   *
+   * @default - none
+   */
+  readonly scaling?: FleetScaling;
 }
 
 const HALF = 12;
@@ -59,6 +67,7 @@ export class PlatformDashboard extends Construct {
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) {
       this.showBackend(name, endpoint, props.fleets?.[name]);
     }
+    if (props.scaling) this.showScaling(props.scaling);
   }
 
   private showTraffic({ inference, restApi }: InferenceApi): void {
@@ -120,6 +129,23 @@ export class PlatformDashboard extends Construct {
         queue.metricDeadLetters({ label: 'dead letters', color: cloudwatch.Color.RED }),
       ]),
       graph('Age of the oldest job, s', THIRD, [queue.metricOldestMessageAge({ label: 'age' })]),
+    );
+  }
+
+  /** What the work asks for beside what there is. */
+  private showScaling({ policies }: FleetScaling): void {
+    const each = (metricOf: (name: string) => cloudwatch.IMetric) => Object.keys(policies).map(metricOf);
+    this.dashboard.addWidgets(
+      graph(
+        'Load of the fleets, per cent',
+        HALF,
+        each((name) => policies[name]!.metricLoad({ label: name })),
+      ),
+      graph(
+        'Instances that the work asks for',
+        HALF,
+        each((name) => policies[name]!.metricDemand({ label: name })),
+      ),
     );
   }
 

@@ -6,8 +6,10 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { FleetScaling, type ScaledFleet } from '../auto-scaling/fleet-scaling';
 import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
+import type { FleetScalingSettings } from '../auto-scaling/scaling-settings';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
 import { InferenceApi } from '../gateway/inference-api';
@@ -37,6 +39,13 @@ export interface InferencePlatformProps {
    * @default - every backend has a url or is of Bedrock
    */
   readonly fleets?: Record<string, FleetSettings>;
+
+  /**
+   * How the fleets follow their work, by the backend's name.
+   *
+   * @default - each by the defaults of `FleetScalingSettings`
+   */
+  readonly scaling?: Record<string, FleetScalingSettings>;
 
   /**
    * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
@@ -143,6 +152,13 @@ export class InferencePlatform extends Construct {
   /** Fleets of the backends, by the backend's name. */
   public readonly fleets: Record<string, GpuFleet> = {};
 
+  /**
+   * Scales the fleets on real work.
+   *
+   * @default - the policy needs no fleet
+   */
+  public readonly fleetScaling?: FleetScaling;
+
   /** Topic that hears of alarms. */
   public readonly alarmTopic: sns.ITopic;
 
@@ -155,7 +171,7 @@ export class InferencePlatform extends Construct {
   constructor(scope: Construct, id: string, props: InferencePlatformProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    validateFleets(props.policy, props.fleets ?? {});
+    validateFleets(props.policy, props.fleets ?? {}, props.scaling ?? {});
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
 
     this.encryptionKey = props.encryptionKey ?? new PlatformKey(this, 'Key', { removalPolicy });
@@ -197,12 +213,14 @@ export class InferencePlatform extends Construct {
       ...stored,
     });
     this.jobQueue = new JobQueue(this, 'Jobs', { encryptionKey: this.encryptionKey });
+    this.fleetScaling = this.addScaling(props);
     const parts = {
       api: this.api,
       cache: this.cache,
       queue: this.jobQueue,
       endpoints: this.endpoints,
       fleets: this.fleets,
+      scaling: this.fleetScaling,
     };
     this.alarms = new PlatformAlarms(this, 'Watch', { topic: this.alarmTopic, ...parts });
     this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
@@ -253,6 +271,20 @@ export class InferencePlatform extends Construct {
       this.fleets[backend.name]!.attachTo(endpoint.targetGroup);
     }
   }
+
+  private addScaling(props: InferencePlatformProps): FleetScaling | undefined {
+    const fleets = Object.entries(this.fleets).map(([name, fleet]) => [name, { ...props.scaling?.[name], fleet }]);
+    if (fleets.length === 0) return undefined;
+    return new FleetScaling(this, 'Scaling', {
+      fleets: Object.fromEntries(fleets) as Record<string, ScaledFleet>,
+      vpc: this.vpc,
+      store: this.cache,
+      queue: this.jobQueue.queue,
+      encryptionKey: this.encryptionKey,
+      logRetention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+  }
 }
 
 /** The names under which clients ask for what a backend serves; or the one name that the policy gives it. */
@@ -261,7 +293,11 @@ function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'm
   return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
 }
 
-function validateFleets(policy: InferencePolicy, fleets: Record<string, FleetSettings>): void {
+function validateFleets(
+  policy: InferencePolicy,
+  fleets: Record<string, FleetSettings>,
+  scaling: Record<string, FleetScalingSettings>,
+): void {
   const faults: string[] = [];
   const needing = policy.backends.filter(isFleet).map((backend) => backend.name);
   for (const name of needing) {
@@ -273,6 +309,11 @@ function validateFleets(policy: InferencePolicy, fleets: Record<string, FleetSet
   for (const name of Object.keys(fleets)) {
     if (!needing.includes(name)) {
       faults.push(`fleets["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
+    }
+  }
+  for (const name of Object.keys(scaling)) {
+    if (!needing.includes(name)) {
+      faults.push(`scaling["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
     }
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));

@@ -7,6 +7,7 @@ export interface Account {
   readonly functions: LambdaFunction[];
   readonly layers: { LayerArn: string }[];
   readonly groups: {
+    readonly AutoScalingGroupName: string;
     MixedInstancesPolicy: {
       LaunchTemplate: {
         LaunchTemplateSpecification: { LaunchTemplateId: string };

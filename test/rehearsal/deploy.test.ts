@@ -188,9 +188,19 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       expect(named?.OutputValue).toBe(control.FunctionName);
     });
 
-    it('lets gateway and operators reach the store, the gateway the balancers, each balancer its fleet, and nobody else anything', () => {
+    it('tells the scaling signal its fleets by groups that are there, and the queue only where a fleet counts jobs', () => {
+      const { Environment } = functionThat(account, 'Publishes the load of the fleets each ten seconds');
+      const told = JSON.parse(Environment.Variables.FLEETS!) as { backend: string; group: string }[];
+      expect(told.map(({ group }) => group).sort()).toEqual(
+        account.groups.map(({ AutoScalingGroupName }) => AutoScalingGroupName).sort(),
+      );
+      expect(Environment.Variables.QUEUE_URL).toBeUndefined();
+    });
+
+    it('lets gateway, operators and the scaling signal reach the store, the gateway the balancers, each balancer its fleet, and nobody else anything', () => {
       const gateway = functionThat(account, 'Serves inference requests').VpcConfig!.SecurityGroupIds[0]!;
       const control = functionThat(account, 'Reads breakers for operators, and overrides them');
+      const signal = functionThat(account, 'Publishes the load of the fleets each ten seconds');
       const store = groupThat(account, 'Store of limits, breakers and cached answers');
       const fleets = new Set(account.launchTemplates.flatMap(({ SecurityGroupIds }) => SecurityGroupIds));
       const balancers = account.loadBalancers.flatMap(({ SecurityGroups }) => SecurityGroups);
@@ -198,6 +208,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       const allowed = [
         { from: gateway, to: store.GroupId, port: 6380 },
         { from: control.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
+        { from: signal.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
         ...balancers.map((balancer) => ({ from: gateway, to: balancer, port: 443 })),
         ...balancers.map((balancer) => {
           const [rule] = account.securityGroups.find(({ GroupId }) => GroupId === balancer)!.egress;

@@ -15,6 +15,8 @@ const env = {
   PATH: process.env.PATH,
   AWS_REGION: 'eu-west-1',
   TABLE_NAME: 'keys',
+  FLEETS: '[]',
+  METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
   POLICY_FILE: policyFile,
 };

@@ -114,8 +114,9 @@ describe('a GPU fleet', () => {
   });
 
   it.each<[Partial<GpuFleetProps>, string]>([
-    [{ minCapacity: 0 }, 'minCapacity must be a whole number of at least 1, got 0'],
-    [{ minCapacity: 4, maxCapacity: 3 }, 'maxCapacity must be a whole number of at least minCapacity (4), got 3'],
+    [{ minCapacity: -1 }, 'minCapacity must be a whole number of at least 0, got -1'],
+    [{ minCapacity: 0, maxCapacity: 0 }, 'maxCapacity must be a whole number of at least 1 and minCapacity (0), got 0'],
+    [{ minCapacity: 4, maxCapacity: 3 }, 'maxCapacity must be a whole number of at least 1 and minCapacity (4), got 3'],
     [{ targetGpuUtilization: 0 }, 'targetGpuUtilization must be from 1 to 100 per cent, got 0'],
     [{ instanceTypes: [] }, 'instanceTypes must list at least one type'],
     [{ modelServer: { model: ' ' } }, 'modelServer.model and servedModelNames must not be empty'],
@@ -123,6 +124,10 @@ describe('a GPU fleet', () => {
     const stack = newStack();
     expect(() => new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL, ...props })).toThrow(message);
   });
+});
+
+it('goes down to no instance only where something wakes it', () => {
+  expect(() => templateWith({ minCapacity: 0 })).toThrow('minCapacity may be 0 for a fleet of FleetScaling only');
 });
 
 describe('the boot script', () => {

@@ -21,16 +21,18 @@ describe('the alarms of a platform', () => {
     });
   });
 
-  it('stay quiet while nobody calls, and speak when no instance answers', () => {
+  it('stay quiet while nobody calls, and speak when no instance answers or the scaling signal is silent', () => {
     const stack = newStack();
     new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
     const template = Template.fromStack(stack);
     const breaching = template.findResources('AWS::CloudWatch::Alarm', {
       Properties: { TreatMissingData: 'breaching' },
     });
-    expect(Object.values(breaching).map(({ Properties }) => (Properties as { MetricName: string }).MetricName)).toEqual(
-      ['HealthyHostCount'],
-    );
+    expect(
+      Object.values(breaching)
+        .map(({ Properties }) => (Properties as { MetricName: string }).MetricName)
+        .sort(),
+    ).toEqual(['FleetLoad', 'HealthyHostCount']);
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       AlarmDescription: 'More than 1 % of the requests end in a server error',
       Metrics: Match.arrayWith([Match.objectLike({ Expression: 'IF(requests >= 20, 100 * errors / requests, 0)' })]),
@@ -46,6 +48,21 @@ it('speaks at once when a breaker opened', () => {
     Dimensions: [{ Name: 'Service', Value: stack.resolve(api.inference.serviceName) as string }],
     ...{ Statistic: 'Sum', Period: 60, Threshold: 0, ComparisonOperator: 'GreaterThanThreshold' },
     ...{ DatapointsToAlarm: 1, EvaluationPeriods: 1, TreatMissingData: 'notBreaching' },
+  });
+});
+
+it('speaks when the scaling signal fails, and when it says nothing of a fleet', () => {
+  const stack = newStack();
+  const { fleetScaling } = new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  const template = Template.fromStack(stack);
+  const name = stack.resolve(fleetScaling!.handler.function.functionName) as object;
+  template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+    ...{ MetricName: 'Errors', Threshold: 0, ComparisonOperator: 'GreaterThanThreshold' },
+    Dimensions: [{ Name: 'FunctionName', Value: name }],
+  });
+  template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+    ...{ MetricName: 'FleetLoad', Statistic: 'SampleCount', Threshold: 1, ComparisonOperator: 'LessThanThreshold' },
+    ...{ DatapointsToAlarm: 3, EvaluationPeriods: 5, TreatMissingData: 'breaching' },
   });
 });
 
@@ -66,7 +83,15 @@ describe('the dashboard of a platform', () => {
     new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
     const [dashboard] = Object.values(Template.fromStack(stack).findResources('AWS::CloudWatch::Dashboard'));
     const body = JSON.stringify((dashboard!.Properties as { DashboardBody: unknown }).DashboardBody);
-    const order = ['Alarms', 'Requests', 'Time to first token, ms', 'Breakers opened', 'Store, per cent', 'gpu: hosts'];
+    const order = [
+      'Alarms',
+      'Requests',
+      'Time to first token, ms',
+      'Breakers opened',
+      'Store, per cent',
+      'gpu: hosts',
+      'Load of the fleets, per cent',
+    ];
     const places = order.map((title) => body.indexOf(`\\"title\\":\\"${title}\\"`));
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(Math.min(...places)).toBeGreaterThan(0);

@@ -63,6 +63,21 @@ describe('an inference platform', () => {
     );
   });
 
+  it('scales its fleets on real work, as it is told', () => {
+    const scaled = templateOf((stack) => {
+      const scaling = { gpu: { tokensPerInstance: 5000, jobsPerSecond: 3 } };
+      new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS, scaling });
+    });
+    const [signal] = Object.values(
+      scaled.findResources('AWS::Lambda::Function', { Properties: { ReservedConcurrentExecutions: 1 } }),
+    );
+    const { Variables } = (signal!.Properties as { Environment: { Variables: Record<string, unknown> } }).Environment;
+    expect(JSON.stringify(Variables.FLEETS).replaceAll('\\', '')).toContain(
+      '"tokensPerInstance":5000,"jobsPerSecond":3',
+    );
+    expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformJobsQueue') });
+  });
+
   it('lets alarms publish to its encrypted topic', () => {
     template.hasResourceProperties('AWS::SNS::TopicPolicy', {
       PolicyDocument: {
@@ -77,7 +92,10 @@ describe('an inference platform', () => {
     });
     const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
     expect(alarms.length).toBeGreaterThan(10);
-    for (const alarm of alarms) {
+    // All but the one by which an instance goes.
+    const spoken = alarms.filter(({ Properties }) => (Properties as { OKActions?: unknown }).OKActions);
+    expect(spoken).toHaveLength(alarms.length - 1);
+    for (const alarm of spoken) {
       const { AlarmActions, OKActions } = alarm.Properties as Record<string, unknown[]>;
       expect([AlarmActions, OKActions]).toEqual([[{ Ref: expect.any(String) }], [{ Ref: expect.any(String) }]]);
     }
@@ -104,9 +122,12 @@ describe('an inference platform', () => {
     given.resourceCountIs('AWS::EC2::VPC', 0);
     given.resourceCountIs('AWS::KMS::Key', 0);
     given.resourceCountIs('AWS::SNS::Topic', 0);
-    given.allResourcesProperties('AWS::CloudWatch::Alarm', {
-      AlarmActions: ['arn:aws:sns:us-east-1:111122223333:on-call'],
-    });
+    const actions = Object.values(given.findResources('AWS::CloudWatch::Alarm'))
+      .map(({ Properties }) => Properties as { AlarmActions: unknown; OKActions?: unknown })
+      .filter(({ OKActions }) => OKActions);
+    expect(actions.length).toBeGreaterThan(10);
+    for (const { AlarmActions } of actions)
+      expect(AlarmActions).toEqual(['arn:aws:sns:us-east-1:111122223333:on-call']);
   });
 
   it('stands twice in one stack, and below a permissions boundary', () => {
@@ -140,6 +161,11 @@ describe('an inference platform', () => {
       'a fleet has no backend',
       { fleets: { ...FLEETS, tpu: FLEETS.gpu } },
       'fleets["tpu"]: must name a backend without url and bedrock (gpu)',
+    ],
+    [
+      'scaling has no fleet',
+      { scaling: { tpu: {} } },
+      'scaling["tpu"]: must name a backend without url and bedrock (gpu)',
     ],
     [
       'a key stands in plain text',

@@ -1,0 +1,89 @@
+import { fleetLoad, type FleetLoad, type FleetReading, type Gauge } from './fleet-load';
+import type { LoadMetric, ScaledFleet } from './scaled-fleet';
+
+/** Where a round reads, and where it publishes. Whatever fails, fails by throwing. */
+export interface SignalPorts {
+  /** Tokens in progress of backends, in their order. */
+  readonly tokens: (backends: readonly string[]) => Promise<readonly number[]>;
+  /** Jobs that wait; left out where there is no queue. */
+  readonly waitingJobs?: () => Promise<number>;
+  /** Age of the oldest of them in seconds, and GPU and cache gauges of fleets in their order. */
+  readonly gauges: (fleets: readonly ScaledFleet[], now: number) => Promise<Gauges>;
+  readonly groupSize: (group: string) => Promise<{ readonly inService: number; readonly pending: number }>;
+  readonly publish: (metrics: readonly LoadMetric[]) => Promise<void>;
+  /** Told of each fleet's load and what it was computed from. */
+  readonly told: (fleet: ScaledFleet, reading: FleetReading, load: FleetLoad | undefined) => void;
+  /** Told of each source that failed. */
+  readonly warn: (source: string, error: Error) => void;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** What CloudWatch knows; what has no recent datapoint is left out. */
+export interface Gauges {
+  readonly oldestJob?: Gauge;
+  readonly fleets: readonly { readonly gpu?: Gauge; readonly kvCache?: Gauge }[];
+}
+
+/**
+ * Reads all sources side by side, and publishes the load of each fleet. A source that fails takes nothing from the
+ * others: what it said last goes on to count, until the law finds it too old. Nothing is published of a fleet of which
+ * too little is known.
+ */
+export class SignalRound {
+  private readonly last: FleetReading[];
+
+  constructor(
+    private readonly fleets: readonly ScaledFleet[],
+    private readonly ports: SignalPorts,
+  ) {
+    this.last = fleets.map(() => ({ now: 0 }));
+  }
+
+  /** @throws where the loads could not be published */
+  public async run(): Promise<void> {
+    const { ports, fleets } = this;
+    const [tokens, jobs, gauges, sizes] = await Promise.all([
+      this.attempt('store', () => ports.tokens(fleets.map(({ backend }) => backend))),
+      ports.waitingJobs && this.attempt('queue', ports.waitingJobs),
+      this.attempt('metrics', () => ports.gauges(fleets, ports.now())),
+      Promise.all(fleets.map(({ group }) => this.attempt(`group ${group}`, () => ports.groupSize(group)))),
+    ]);
+    const now = ports.now();
+    const metrics = fleets.flatMap((fleet, i): LoadMetric[] => {
+      const size = sizes[i];
+      const reading: FleetReading = {
+        ...this.last[i],
+        ...(tokens && { tokens: { value: tokens[i] ?? NaN, at: now } }),
+        ...(jobs !== undefined && { jobs: { value: jobs, at: now } }),
+        ...(gauges?.oldestJob && { oldestJob: gauges.oldestJob }),
+        ...gauges?.fleets[i],
+        ...(size && { capacity: { ...size, at: now } }),
+        now,
+      };
+      this.last[i] = reading;
+      const load = fleetLoad(reading, fleet.rating);
+      ports.told(fleet, reading, load);
+      return load ? metricsOf(fleet, load, now) : [];
+    });
+    await ports.publish(metrics);
+  }
+
+  private async attempt<T>(source: string, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read();
+    } catch (error) {
+      this.ports.warn(source, error as Error);
+      return undefined;
+    }
+  }
+}
+
+function metricsOf({ group }: ScaledFleet, { load, loadWithoutOne, instances }: FleetLoad, at: number): LoadMetric[] {
+  const shared = { dimensions: { Group: group }, at };
+  return [
+    { ...shared, name: 'FleetLoad', value: load, unit: 'Percent' },
+    { ...shared, name: 'FleetLoadWithoutOne', value: loadWithoutOne, unit: 'Percent' },
+    { ...shared, name: 'FleetDemand', value: instances, unit: 'Count' },
+  ];
+}

@@ -1,0 +1,240 @@
+import { Duration } from 'aws-cdk-lib';
+import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as sqs from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import type { GpuFleet } from './gpu-fleet';
+import { type FleetScalingSettings, type PeakHours, PredictiveScaling } from './scaling-settings';
+
+/** The law's own 100 per cent. */
+const FULL_LOAD = 100;
+
+/** What the fleet may carry after an instance has gone: the gap to full load keeps it from coming back at once. */
+const LOAD_AFTER_SCALE_IN = 90;
+
+const MINUTE = Duration.minutes(1);
+
+/** Properties of the policies of one fleet. */
+export interface FleetPoliciesProps extends FleetScalingSettings {
+  /** The fleet. */
+  readonly fleet: GpuFleet;
+
+  /** Namespace of the loads that the scaling signal publishes. */
+  readonly metricsNamespace: string;
+
+  /** How often Auto Scaling looks at the load: 10, 30 or 60 seconds. */
+  readonly period: Duration;
+
+  /**
+   * Queue whose jobs wake a fleet without instances.
+   *
+   * @default - none
+   */
+  readonly queue?: sqs.IQueue;
+}
+
+/** The policies by which one fleet follows its load: up at once, down one by one, and ahead of what is known to come. */
+export class FleetPolicies extends Construct {
+  /** Scales out by target tracking on the load. */
+  public readonly followLoad: autoscaling.CfnScalingPolicy;
+
+  /** Takes one instance away. */
+  public readonly releaseOne: autoscaling.CfnScalingPolicy;
+
+  /** Speaks while the work has fitted into one instance less for long enough. */
+  public readonly releaseAlarm: cloudwatch.Alarm;
+
+  /**
+   * Launches the first instance of a fleet that may have none.
+   *
+   * @default - the fleet always has one
+   */
+  public readonly wake?: autoscaling.CfnScalingPolicy;
+
+  /**
+   * Launches instances ahead of the forecast.
+   *
+   * @default - no forecast is made
+   */
+  public readonly forecast?: autoscaling.CfnScalingPolicy;
+
+  private readonly fleet: GpuFleet;
+  private readonly metricsNamespace: string;
+
+  constructor(scope: Construct, id: string, props: FleetPoliciesProps) {
+    super(scope, id);
+    this.fleet = props.fleet;
+    this.metricsNamespace = props.metricsNamespace;
+
+    this.followLoad = this.addFollowLoad(props.period);
+    [this.releaseOne, this.releaseAlarm] = this.addRelease(props);
+    if (this.fleet.minCapacity === 0) this.wake = this.addWake(props.queue!);
+    for (const peak of props.peaks ?? []) this.addPeak(peak);
+    const mode = props.predictiveScaling ?? PredictiveScaling.OFF;
+    if (mode !== PredictiveScaling.OFF) this.forecast = this.addForecast(mode);
+    this.fleet.yieldTo(this.metricLoad());
+  }
+
+  /** Work in per cent of what the fleet should carry, pending instances included: at 100 its size is right. */
+  public metricLoad(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('FleetLoad', props);
+  }
+
+  /** The load that the fleet would have with one instance less. */
+  public metricLoadWithoutOne(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('FleetLoadWithoutOne', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Instances that the work asks for, however many there are. */
+  public metricDemand(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('FleetDemand', props);
+  }
+
+  private metric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: this.metricsNamespace,
+      metricName,
+      dimensionsMap: { Group: this.fleet.group.autoScalingGroupName },
+      statistic: cloudwatch.Stats.AVERAGE,
+      period: MINUTE,
+      ...props,
+    }).attachTo(this);
+  }
+
+  /**
+   * Up only: target tracking would take all instances away at once that the load of the last minutes did not need.
+   * The metric's period is set on the L1: the L2 drops it.
+   */
+  private addFollowLoad(period: Duration): autoscaling.CfnScalingPolicy {
+    return this.addPolicy('FollowLoad', {
+      policyType: 'TargetTrackingScaling',
+      targetTrackingConfiguration: {
+        targetValue: FULL_LOAD,
+        disableScaleIn: true,
+        customizedMetricSpecification: {
+          metrics: [
+            {
+              id: 'load',
+              returnData: true,
+              metricStat: {
+                metric: specificationOf(this.metricLoad()),
+                stat: cloudwatch.Stats.AVERAGE,
+                period: period.toSeconds(),
+              },
+            },
+          ],
+        },
+      },
+    });
+  }
+
+  /**
+   * A simple policy, and no step policy: CloudWatch invokes a policy each minute for as long as its alarm speaks, and a
+   * simple one alone waits for an instance to be gone, and for its cooldown, before it takes the next.
+   */
+  private addRelease(props: FleetPoliciesProps): [autoscaling.CfnScalingPolicy, cloudwatch.Alarm] {
+    const policy = this.addPolicy('ReleaseOne', {
+      policyType: 'SimpleScaling',
+      adjustmentType: 'ChangeInCapacity',
+      scalingAdjustment: -1,
+      cooldown: String((props.scaleInInterval ?? Duration.minutes(5)).toSeconds()),
+    });
+    const minutes = (props.scaleInAfter ?? Duration.minutes(10)).toMinutes();
+    const alarm = new cloudwatch.Alarm(this, 'OneTooMany', {
+      alarmDescription: `The work has fitted into one instance less for ${minutes} minutes: one is taken away. No fault`,
+      metric: this.metricLoadWithoutOne(),
+      comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+      threshold: LOAD_AFTER_SCALE_IN,
+      evaluationPeriods: minutes,
+      // Nothing goes while nothing is known.
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    });
+    alarm.addAlarmAction({ bind: () => ({ alarmActionArn: policy.ref }) });
+    return [policy, alarm];
+  }
+
+  /**
+   * Target tracking multiplies what is there, and nothing times any load is nothing. The queue's own metric takes part,
+   * so that jobs wake the fleet while the signal is silent.
+   */
+  private addWake(queue: sqs.IQueue): autoscaling.CfnScalingPolicy {
+    const policy = this.addPolicy('Wake', {
+      policyType: 'StepScaling',
+      adjustmentType: 'ChangeInCapacity',
+      metricAggregationType: 'Maximum',
+      // Until then the alarm may speak on, and no second instance is launched for it.
+      estimatedInstanceWarmup: this.fleet.bootTime.toSeconds(),
+      stepAdjustments: [{ metricIntervalLowerBound: 0, scalingAdjustment: 1 }],
+    });
+    const maximum = { statistic: cloudwatch.Stats.MAXIMUM, period: MINUTE };
+    new cloudwatch.Alarm(this, 'WorkWithoutInstance', {
+      alarmDescription: 'Work waits and no instance is wanted: the first one is launched. No fault',
+      metric: new cloudwatch.MathExpression({
+        expression: 'IF(wanted < 1, FILL(waiting, 0) + FILL(demand, 0), 0)',
+        usingMetrics: {
+          wanted: this.fleet.metricDesired(maximum),
+          waiting: queue.metricApproximateNumberOfMessagesVisible(maximum),
+          demand: this.metricDemand(maximum),
+        },
+        label: 'Work without an instance',
+        period: MINUTE,
+      }),
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+      threshold: 0,
+      evaluationPeriods: 1,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    }).addAlarmAction({ bind: () => ({ alarmActionArn: policy.ref }) });
+    return policy;
+  }
+
+  private addPeak({ name, start, end, timeZone, minCapacity }: PeakHours): void {
+    const { group } = this.fleet;
+    group.scaleOnSchedule(`${name}Begins`, { schedule: start, timeZone, minCapacity });
+    group.scaleOnSchedule(`${name}Ends`, { schedule: end, timeZone, minCapacity: this.fleet.minCapacity });
+  }
+
+  /** The demand does not depend on how many instances there are, which is what a forecast has to be made of. */
+  private addForecast(mode: PredictiveScaling): autoscaling.CfnScalingPolicy {
+    const query = (id: string, metric: cloudwatch.Metric, stat: string) => ({
+      metricDataQueries: [{ id, returnData: true, metricStat: { metric: specificationOf(metric), stat } }],
+    });
+    return this.addPolicy('Forecast', {
+      policyType: 'PredictiveScaling',
+      predictiveScalingConfiguration: {
+        mode,
+        maxCapacityBreachBehavior: 'HonorMaxCapacity',
+        schedulingBufferTime: Math.min(3600, this.fleet.bootTime.toSeconds()),
+        metricSpecifications: [
+          {
+            targetValue: FULL_LOAD,
+            customizedLoadMetricSpecification: query('demand', this.metricDemand(), cloudwatch.Stats.SUM),
+            customizedScalingMetricSpecification: query('load', this.metricLoad(), cloudwatch.Stats.AVERAGE),
+            customizedCapacityMetricSpecification: query(
+              'size',
+              this.fleet.metricInService(),
+              cloudwatch.Stats.AVERAGE,
+            ),
+          },
+        ],
+      },
+    });
+  }
+
+  private addPolicy(
+    id: string,
+    props: Omit<autoscaling.CfnScalingPolicyProps, 'autoScalingGroupName'>,
+  ): autoscaling.CfnScalingPolicy {
+    return new autoscaling.CfnScalingPolicy(this, id, {
+      autoScalingGroupName: this.fleet.group.autoScalingGroupName,
+      ...props,
+    });
+  }
+}
+
+function specificationOf(metric: cloudwatch.Metric): autoscaling.CfnScalingPolicy.MetricProperty {
+  return {
+    namespace: metric.namespace,
+    metricName: metric.metricName,
+    dimensions: Object.entries(metric.dimensions ?? {}).map(([name, value]) => ({ name, value: value as string })),
+  };
+}

@@ -1,0 +1,95 @@
+import type { Duration } from 'aws-cdk-lib';
+import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
+
+/** How a fleet follows its work: what one instance should carry, and how fast the fleet shrinks. */
+export interface FleetScalingSettings {
+  /**
+   * Tokens in progress, input and reserved output, that one instance should carry while it keeps its promise of a time to
+   * first token; at least 1. Well below what it can carry: the rest bridges the boot of the next instance.
+   *
+   * @default 16384 - some 30 requests of 500 tokens: a model of 8B parameters on a GPU with 24 GB
+   */
+  readonly tokensPerInstance?: number;
+
+  /**
+   * Jobs of the queue that one instance finishes in a second, above 0.
+   *
+   * @default - waiting jobs do not scale this fleet
+   */
+  readonly jobsPerSecond?: number;
+
+  /**
+   * Within which time of its arrival a job should be done. Goes with `jobsPerSecond`.
+   *
+   * @default Duration.hours(1)
+   */
+  readonly drainTime?: Duration;
+
+  /**
+   * Mean usage of the KV caches that counts as full load, 1 to 100 per cent: above it, servers begin to push requests
+   * back.
+   *
+   * @default 80
+   */
+  readonly kvCacheTarget?: number;
+
+  /**
+   * How long the work must have fitted into one instance less before one goes, in whole minutes, 1 minute to 24 hours.
+   *
+   * @default Duration.minutes(10) - what goes now and is missed soon costs a boot
+   */
+  readonly scaleInAfter?: Duration;
+
+  /**
+   * The least time between two instances that go, 0 seconds to 24 hours.
+   *
+   * @default Duration.minutes(5)
+   */
+  readonly scaleInInterval?: Duration;
+
+  /**
+   * Times of the day or week for which the fleet is larger beforehand.
+   *
+   * @default - none
+   */
+  readonly peaks?: PeakHours[];
+
+  /**
+   * Whether the fleet is scaled ahead of its work by a forecast, which AWS makes of the last days, two at least.
+   *
+   * @default PredictiveScaling.OFF
+   */
+  readonly predictiveScaling?: PredictiveScaling;
+}
+
+/** A time for which a fleet is larger beforehand. */
+export interface PeakHours {
+  /** Name, unique within the fleet. */
+  readonly name: string;
+
+  /** When the peak begins; earlier than the load by the fleet's boot time. */
+  readonly start: autoscaling.Schedule;
+
+  /** When it ends: then the fleet's own least number of instances holds again. */
+  readonly end: autoscaling.Schedule;
+
+  /** The least number of instances in between, from the fleet's `minCapacity` to its `maxCapacity`. */
+  readonly minCapacity: number;
+
+  /**
+   * Time zone of both schedules, such as `Europe/Berlin`.
+   *
+   * @default - UTC
+   */
+  readonly timeZone?: string;
+}
+
+/** What is done with AWS's forecast of a fleet's work. */
+export enum PredictiveScaling {
+  /** None is made. */
+  OFF = 'off',
+  /** It is made and can be compared with what came, and scales nothing. */
+  FORECAST_ONLY = 'ForecastOnly',
+  /** Instances are launched ahead of it, by the fleet's boot time; the work itself still scales out beyond it. */
+  FORECAST_AND_SCALE = 'ForecastAndScale',
+}

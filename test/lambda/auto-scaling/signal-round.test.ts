@@ -1,0 +1,100 @@
+import { describe, expect, it } from '@jest/globals';
+import type { FleetLoad, FleetReading } from '../../../lambda/auto-scaling/fleet-load';
+import type { LoadMetric, MetricSource, ScaledFleet } from '../../../lambda/auto-scaling/scaled-fleet';
+import { type SignalPorts, SignalRound } from '../../../lambda/auto-scaling/signal-round';
+
+const START = 1_760_000_000_000;
+const GPU: MetricSource = { namespace: 'n', metric: 'gpu', dimensions: {}, statistic: 'Average', periodSeconds: 10 };
+const FLEETS: ScaledFleet[] = ['chat', 'embedding'].map((backend) => ({
+  ...{ backend, group: `${backend}-group`, gpu: GPU },
+  rating: { tokensPerInstance: 100, jobsPerSecond: 1, drainSeconds: 100, kvCacheTarget: 80, gpuTarget: 70 },
+}));
+
+/** A signal whose sources say what the test sets, and fail where it sets an error. */
+function signal() {
+  const said: Partial<Record<keyof SignalPorts, unknown>> = {
+    tokens: [50, 400],
+    waitingJobs: 0,
+    gauges: { fleets: [{}, {}] },
+    groupSize: { inService: 2, pending: 0 },
+  };
+  const clock = { now: START };
+  const published: LoadMetric[][] = [];
+  const warnings: string[] = [];
+  const told: [string, FleetReading, FleetLoad | undefined][] = [];
+  const say = <T>(port: keyof SignalPorts) =>
+    said[port] instanceof Error ? Promise.reject(said[port]) : Promise.resolve(said[port] as T);
+  const round = new SignalRound(FLEETS, {
+    tokens: () => say('tokens'),
+    waitingJobs: () => say('waitingJobs'),
+    gauges: () => say('gauges'),
+    groupSize: () => say('groupSize'),
+    publish: async (metrics) => {
+      await say('publish');
+      published.push([...metrics]);
+    },
+    told: (fleet, reading, load) => told.push([fleet.backend, reading, load]),
+    warn: (source) => warnings.push(source),
+    now: () => clock.now,
+  });
+  const run = async (later = 0) => {
+    clock.now += later;
+    await round.run();
+    return Object.fromEntries(
+      published
+        .at(-1)!
+        .filter(({ name }) => name === 'FleetLoad')
+        .map(({ dimensions, value }) => [dimensions.Group, value]),
+    );
+  };
+  return { said, run, published, warnings, told };
+}
+
+describe('a round of the scaling signal', () => {
+  it('publishes load, load without one instance, and demand of each fleet, by its group', async () => {
+    const { run, published, warnings } = signal();
+    expect(await run()).toEqual({ 'chat-group': 25, 'embedding-group': 200 });
+    expect(published[0]!.slice(0, 3)).toEqual([
+      { name: 'FleetLoad', dimensions: { Group: 'chat-group' }, value: 25, unit: 'Percent', at: START },
+      { name: 'FleetLoadWithoutOne', dimensions: { Group: 'chat-group' }, value: 50, unit: 'Percent', at: START },
+      { name: 'FleetDemand', dimensions: { Group: 'chat-group' }, value: 0.5, unit: 'Count', at: START },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('goes by what a failed source said last, until that is too old, and warns each time', async () => {
+    const { said, run, warnings } = signal();
+    said.waitingJobs = 300;
+    expect(await run()).toMatchObject({ 'chat-group': 150 });
+    said.waitingJobs = new Error('SQS is away');
+    for (let i = 0; i < 6; i++) expect(await run(10_000)).toMatchObject({ 'chat-group': 150 });
+    expect(await run(10_000)).toMatchObject({ 'chat-group': 25 });
+    expect(warnings).toEqual(Array<string>(7).fill('queue'));
+  });
+
+  it('goes by the other sources where the store is lost', async () => {
+    const { said, run, warnings } = signal();
+    said.tokens = new Error('no answer within 2000 ms');
+    const gauge = (value: number) => ({ value, at: START });
+    said.gauges = { fleets: [{ gpu: gauge(50), kvCache: gauge(60) }, { gpu: gauge(84) }] };
+    expect(await run()).toEqual({ 'chat-group': 75, 'embedding-group': 120 });
+    expect(warnings).toEqual(['store']);
+  });
+
+  it('says nothing of fleets of which too little is known, and tells of it', async () => {
+    const { said, run, told, warnings } = signal();
+    said.groupSize = new Error('throttled');
+    expect(await run()).toEqual({});
+    expect(told.map(([backend, , load]) => [backend, load])).toEqual([
+      ['chat', undefined],
+      ['embedding', undefined],
+    ]);
+    expect(warnings).toEqual(['group chat-group', 'group embedding-group']);
+  });
+
+  it('fails where it cannot publish', async () => {
+    const { said, run } = signal();
+    said.publish = new Error('AccessDenied');
+    await expect(run()).rejects.toThrow('AccessDenied');
+  });
+});
