@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import Valkey from 'iovalkey';
+import Valkey from 'ioredis';
 import type { ScaledFleet } from '../../../lambda/auto-scaling/scaled-fleet';
 import { describeEachStore } from '../../store-servers';
 import { hasMoto, type MotoServer, startMoto } from '../moto-server';
