@@ -1,10 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from '@jest/globals';
 import { Match } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { GpuFleet, type GpuFleetProps, ModelEndpoint } from '../../../lib';
-import { bootScript } from '../../../lib/auto-scaling/boot-script';
 import { givenVpc, newStack, templateOf } from '../synthesise';
 
 const MODEL = { model: 'Qwen/Qwen3-8B' };
@@ -21,7 +19,7 @@ describe('a GPU fleet', () => {
       MinSize: '2',
       MaxSize: '6',
       HealthCheckType: 'ELB',
-      HealthCheckGracePeriod: 900,
+      HealthCheckGracePeriod: 120,
       VPCZoneIdentifier: [Match.anyValue(), Match.anyValue(), Match.anyValue()],
       MixedInstancesPolicy: {
         LaunchTemplate: { Overrides: [{ InstanceType: 'g6.xlarge' }, { InstanceType: 'g5.xlarge' }] },
@@ -122,58 +120,5 @@ describe('a GPU fleet', () => {
   ])('refuses %j', (props, message) => {
     const stack = newStack();
     expect(() => new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL, ...props })).toThrow(message);
-  });
-});
-
-describe('the boot script', () => {
-  const script = bootScript({
-    server: { ...MODEL, servedModelNames: ['qwen3-8b', "it's"], args: ['--max-model-len', '8192'] },
-    port: 8000,
-    fleet: 'fleet',
-    namespace: 'Gpu',
-    metricsInterval: 10,
-    logGroup: 'log',
-    region: 'us-east-1',
-  });
-
-  it('is a script that bash can read, and so is what it writes', () => {
-    const run = /<<'RUN'\n([\s\S]*?)\nRUN\n/.exec(script)![1]!;
-    for (const text of [script, run]) {
-      expect(spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
-    }
-  });
-
-  it('starts the server with TLS, under the names of the policy, quoted for the shell', () => {
-    const [, run] = /<<'RUN'\n([\s\S]*?)\nRUN\n/.exec(script)!;
-    const printed = spawnSync('bash', ['-s'], {
-      input: `docker() { printf '%s\\n' "$@"; }; exec() { "$@"; }\n${run!.replace('#!/bin/bash', '')}`,
-      encoding: 'utf8',
-    });
-    const words = printed.stdout.trim().split('\n');
-    expect(words.slice(words.indexOf('--model'))).toEqual([
-      '--model',
-      'Qwen/Qwen3-8B',
-      '--served-model-name',
-      'qwen3-8b',
-      "it's",
-      '--port',
-      '8000',
-      '--ssl-keyfile',
-      '/tls/key.pem',
-      '--ssl-certfile',
-      '/tls/cert.pem',
-      '--max-model-len',
-      '8192',
-    ]);
-  });
-
-  it('measures the GPUs under the name of the fleet', () => {
-    const config = /<<'CONFIG'\n([\s\S]*?)\nCONFIG\n/.exec(script)![1]!;
-    expect(JSON.parse(config)).toMatchObject({
-      metrics: {
-        namespace: 'Gpu',
-        metrics_collected: { nvidia_gpu: { append_dimensions: { Fleet: 'fleet' } } },
-      },
-    });
   });
 });
