@@ -101,10 +101,7 @@ function json(value: object): string {
 function instanceFile(options: BootScriptOptions, port: number, scheme: string): string {
   const { server } = options;
   const model = (server.servedModelNames ?? [server.model])[0]!;
-  const [path, body] =
-    server.task === ModelTask.EMBED
-      ? ['/v1/embeddings', { model, input: 'ready?' }]
-      : ['/v1/completions', { model, prompt: 'ready?', max_tokens: 1 }];
+  const [path, body] = probeOf(server.task ?? ModelTask.GENERATE, model);
   const name = scheme === 'https' ? 'model-server' : '127.0.0.1';
   return `# shellcheck disable=SC2034 # read by the scripts beside it
 REGION=${options.region}
@@ -113,7 +110,7 @@ TARGET_GROUPS="${options.targetGroups}"
 PORT=${port}
 SERVER=${scheme}://${name}:${port}
 PROBE_PATH=${path}
-PROBE_BODY=${quote(JSON.stringify(body))}
+PROBE_BODY=${quote(body === undefined ? '' : JSON.stringify(body))}
 BOOT_SECONDS=${options.bootSeconds}
 DRAIN_SECONDS=${options.drainSeconds}
 POLL_SECONDS=${options.pollSeconds ?? 5}
@@ -126,6 +123,18 @@ imds() { # path
 }
 until INSTANCE=$(imds instance-id) && GROUP=$(imds tags/instance/aws:autoscaling:groupName); do sleep 1; done
 `;
+}
+
+/** The request by which a model shows that it is ready: path, and body unless it is a GET. */
+function probeOf(task: ModelTask, model: string): [string, object?] {
+  switch (task) {
+    case ModelTask.GENERATE:
+      return ['/v1/completions', { model, prompt: 'ready?', max_tokens: 1 }];
+    case ModelTask.EMBED:
+      return ['/v1/embeddings', { model, input: 'ready?' }];
+    case ModelTask.OTHER:
+      return ['/health'];
+  }
 }
 
 function serverUnit(home: string, drainSeconds: number): string {

@@ -44,6 +44,10 @@ server() { # path, further arguments of curl
 }
 
 answers() {
+  if [[ -z $PROBE_BODY ]]; then
+    server "$PROBE_PATH" -m 30 -o /dev/null
+    return
+  fi
   server "$PROBE_PATH" -m 30 -o /dev/null -H 'content-type: application/json' -d "$PROBE_BODY"
 }
 

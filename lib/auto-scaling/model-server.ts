@@ -7,6 +7,8 @@ export enum ModelTask {
   GENERATE = 'generate',
   /** Makes vectors of text: asked for one. */
   EMBED = 'embed',
+  /** Something else: asked whether it is well, at `/health`. */
+  OTHER = 'other',
 }
 
 /** What runs on the instances of a fleet: an OpenAI-compatible server in a container. */

@@ -6,18 +6,20 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
+import { ModelTask } from '../auto-scaling/model-server';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
+import { Balancing } from '../load-balancing/balancing';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
 import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
 import type { Backend } from '../policy/backend';
 import { isFleet } from '../policy/fleet-backends';
+import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import { JobQueue } from '../queueing/job-queue';
@@ -25,6 +27,8 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
+import type { PlatformFleetSettings } from './platform-fleet-settings';
+import { rollbackAlarm } from './rollback-alarm';
 
 /** Properties of an inference platform. */
 export interface InferencePlatformProps {
@@ -36,7 +40,7 @@ export interface InferencePlatformProps {
    *
    * @default - every backend has a url or is of Bedrock
    */
-  readonly fleets?: Record<string, FleetSettings>;
+  readonly fleets?: Record<string, PlatformFleetSettings>;
 
   /**
    * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
@@ -231,12 +235,17 @@ export class InferencePlatform extends Construct {
     const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
     const logBucket = new LogBucket(this, 'AccessLogs');
     for (const backend of backends) {
-      const { modelServer, ...fleet } = props.fleets![backend.name]!;
+      const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
+      const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;
+      const totalTime = Duration.millis(backend.timeouts.totalMs);
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
         vpc: this.vpc,
         endpointCertificate,
         logBucket,
-        deregistrationDelay: Duration.millis(backend.timeouts.totalMs),
+        balancing,
+        slowStart,
+        controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
+        deregistrationDelay: totalTime,
         idleTimeout: Duration.millis(Math.max(60_000, backend.timeouts.firstTokenMs)),
         deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
         ...stored,
@@ -244,9 +253,17 @@ export class InferencePlatform extends Construct {
       this.endpoints[backend.name] = endpoint;
       this.fleets[backend.name] = new GpuFleet(this, `Fleet-${backend.name}`, {
         vpc: this.vpc,
-        modelServer: { servedModelNames: servedNames(props.policy, backend), ...modelServer },
+        modelServer: {
+          servedModelNames: servedNames(props.policy, backend),
+          task: taskOf(props.policy, backend),
+          ...modelServer,
+        },
         port: endpoint.targetPort,
+        // Whole seconds, of which an instance needs ten to see that nothing is in flight.
+        drainTime: Duration.seconds(Math.max(10, Math.ceil(totalTime.toSeconds({ integral: false })))),
+        rollbackAlarms: [rollbackAlarm(this, `Rollback-${backend.name}`, endpoint)],
         notificationTopic: this.alarmTopic,
+        ...(bounded ? { concurrencyControl: {} } : {}),
         ...stored,
         ...fleet,
       });
@@ -261,7 +278,15 @@ function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'm
   return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
 }
 
-function validateFleets(policy: InferencePolicy, fleets: Record<string, FleetSettings>): void {
+/** What shows that a backend is ready: that it writes text, where any of its models does. */
+function taskOf(policy: InferencePolicy, backend: Pick<Backend, 'name'>): ModelTask {
+  const kinds = policy.models.filter(({ backends }) => backends.includes(backend.name)).map(({ kind }) => kind);
+  const only = (...named: ModelKind[]) => kinds.length > 0 && kinds.every((kind) => kind && named.includes(kind));
+  if (only(ModelKind.SERVICE)) return ModelTask.OTHER;
+  return only(ModelKind.EMBEDDING, ModelKind.SERVICE) ? ModelTask.EMBED : ModelTask.GENERATE;
+}
+
+function validateFleets(policy: InferencePolicy, fleets: Record<string, PlatformFleetSettings>): void {
   const faults: string[] = [];
   const needing = policy.backends.filter(isFleet).map((backend) => backend.name);
   for (const name of needing) {

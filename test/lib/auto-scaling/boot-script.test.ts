@@ -83,6 +83,11 @@ describe('an instance that boots', () => {
     expect(instance.calls('/v1/embeddings').at(-1)).toContain('-d {"model":"bge","input":"ready?"}');
   });
 
+  it('asks what is no language model whether it is well', async () => {
+    const instance = await serving({ server: { model: 'reranker', task: ModelTask.OTHER } });
+    expect(instance.calls('/health').at(-1)).toMatch(/-m 30 -o \/dev\/null https:\/\/model-server:8000\/health$/);
+  });
+
   it('waits for a model that takes its time', async () => {
     const instance = instanceOf();
     await instance.start('loads');
