@@ -9,7 +9,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
-import { canExceedReservations, climbReservations, mixedInstances, usesSpot } from './capacity';
+import { canExceedReservations, climbReservations, mixedInstances, usesReservations, usesSpot } from './capacity';
 import { fleetLaunchTemplate } from './fleet-launch-template';
 import { fleetRole } from './fleet-role';
 import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
@@ -168,6 +168,9 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     this.setOnGroup(props, drainTime);
     acknowledgeLint(this.group, {
       E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',
+      ...(usesReservations(props) && {
+        E3002: 'DistributionSegments is newer than the linter: it is the order in which reservations are tried.',
+      }),
     });
     acknowledge(this.group, {
       'AwsSolutions-EC26':

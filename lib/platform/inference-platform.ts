@@ -237,7 +237,7 @@ export class InferencePlatform extends Construct {
     for (const backend of backends) {
       const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
       const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;
-      const totalTime = Duration.millis(backend.timeouts.totalMs);
+      const totalTime = wholeSeconds(backend.timeouts.totalMs);
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
         vpc: this.vpc,
         endpointCertificate,
@@ -246,7 +246,7 @@ export class InferencePlatform extends Construct {
         slowStart,
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
         deregistrationDelay: totalTime,
-        idleTimeout: Duration.millis(Math.max(60_000, backend.timeouts.firstTokenMs)),
+        idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
         deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
         ...stored,
       });
@@ -259,9 +259,9 @@ export class InferencePlatform extends Construct {
           ...modelServer,
         },
         port: endpoint.targetPort,
-        // Whole seconds, of which an instance needs ten to see that nothing is in flight.
-        drainTime: Duration.seconds(Math.max(10, Math.ceil(totalTime.toSeconds({ integral: false })))),
-        rollbackAlarms: [rollbackAlarm(this, `Rollback-${backend.name}`, endpoint)],
+        // It takes an instance some looks to see that nothing is in flight.
+        drainTime: Duration.seconds(Math.max(10, totalTime.toSeconds())),
+        rollbackAlarms: [rollbackAlarm(this, `Rollback-${backend.name}`, endpoint, this.alarmTopic)],
         notificationTopic: this.alarmTopic,
         ...(bounded ? { concurrencyControl: {} } : {}),
         ...stored,
@@ -276,6 +276,11 @@ export class InferencePlatform extends Construct {
 function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'modelName'>): string[] {
   if (backend.modelName !== undefined) return [backend.modelName];
   return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
+}
+
+/** What load balancers and hooks count in: no less than the time that was asked for. */
+function wholeSeconds(milliseconds: number): Duration {
+  return Duration.seconds(Math.ceil(milliseconds / 1000));
 }
 
 /** What shows that a backend is ready: that it writes text, where any of its models does. */

@@ -1,5 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
 import type { ModelEndpoint } from '../load-balancing/model-endpoint';
 
@@ -10,9 +12,14 @@ const MAX_ERROR_RATE = 0.05;
 const MIN_REQUESTS = 20;
 
 /** Rings while the instances behind an endpoint answer with errors: what stops an instance refresh and rolls it back. */
-export function rollbackAlarm(scope: Construct, id: string, endpoint: ModelEndpoint): cloudwatch.Alarm {
+export function rollbackAlarm(
+  scope: Construct,
+  id: string,
+  endpoint: ModelEndpoint,
+  topic: sns.ITopic,
+): cloudwatch.Alarm {
   const period = Duration.minutes(1);
-  return new cloudwatch.Alarm(scope, id, {
+  const alarm = new cloudwatch.Alarm(scope, id, {
     alarmDescription: 'Instances of the model answer with errors: an instance refresh is rolled back',
     metric: new cloudwatch.MathExpression({
       label: 'share of server errors',
@@ -28,4 +35,8 @@ export function rollbackAlarm(scope: Construct, id: string, endpoint: ModelEndpo
     evaluationPeriods: 2,
     treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
   });
+  const action = new SnsAction(topic);
+  alarm.addAlarmAction(action);
+  alarm.addOkAction(action);
+  return alarm;
 }
