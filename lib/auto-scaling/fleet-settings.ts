@@ -1,6 +1,49 @@
 import type { Duration } from 'aws-cdk-lib';
+import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { CapacityType } from './capacity';
 import type { ModelServer } from './model-server';
+
+/** A bound on the requests in flight on an instance, kept by the agent of the load balancer's Target Optimizer. */
+export interface ConcurrencyControl {
+  /**
+   * Requests that an instance may have in flight, 1 to 1000. The load balancer answers 503 where all have as many.
+   *
+   * @default 256 - what vLLM puts into one batch (`--max-num-seqs`), so that none waits inside an instance
+   */
+  readonly maxConcurrency?: number;
+
+  /**
+   * Port on which load balancer and agent speak about capacity. It is the `controlPort` of the endpoint.
+   *
+   * @default 3000
+   */
+  readonly controlPort?: number;
+
+  /**
+   * Image of the agent. Pin the version that you tested.
+   *
+   * @default 'public.ecr.aws/aws-elb/target-optimizer/target-control-agent:latest'
+   */
+  readonly agentImage?: string;
+}
+
+/** Instances that have booted, and wait stopped for their turn. */
+export interface WarmPoolSettings {
+  /**
+   * Instances that are kept ready at least.
+   *
+   * @default 1
+   */
+  readonly minSize?: number;
+
+  /**
+   * Instances in the group and in the pool together, at most.
+   *
+   * @default - `maxCapacity` of the fleet
+   */
+  readonly maxPreparedCapacity?: number;
+}
 
 /** What a fleet is, wherever it stands: the part of its properties that a platform cannot know. */
 export interface FleetSettings {
@@ -14,6 +57,51 @@ export interface FleetSettings {
    * @default - g6.xlarge, g5.xlarge: one GPU with 24 GB each
    */
   readonly instanceTypes?: ec2.InstanceType[];
+
+  /**
+   * How many times the tokens per second of the smallest type each of `instanceTypes` does, by its name: whole numbers,
+   * 1 to 999. `minCapacity`, `maxCapacity` and what scaling asks for are in this unit then.
+   *
+   * @default - every type counts 1
+   */
+  readonly instanceWeights?: Record<string, number>;
+
+  /**
+   * Takes any type with these attributes, in place of `instanceTypes`. `acceleratorCount.min` must be at least 1.
+   *
+   * @default - the listed types
+   */
+  readonly instanceRequirements?: autoscaling.CfnAutoScalingGroup.InstanceRequirementsProperty;
+
+  /**
+   * Kinds of capacity, in the order in which they are tried. Reservations and capacity blocks need
+   * `capacityReservationGroups`. Spot comes last and goes with on-demand only: it carries what exceeds
+   * `onDemandBaseCapacity`.
+   *
+   * @default - [CapacityType.ON_DEMAND]
+   */
+  readonly capacityTypes?: CapacityType[];
+
+  /**
+   * ARNs of the resource groups of the reservations and capacity blocks.
+   *
+   * @default - none
+   */
+  readonly capacityReservationGroups?: string[];
+
+  /**
+   * With Spot: capacity that is on-demand, whatever the load.
+   *
+   * @default - `minCapacity`: when Spot takes back all it gave, the minimum stands
+   */
+  readonly onDemandBaseCapacity?: number;
+
+  /**
+   * With Spot: its share of the capacity above `onDemandBaseCapacity`, 1 to 100 per cent.
+   *
+   * @default 100
+   */
+  readonly spotPercentage?: number;
 
   /**
    * Image of the instances, with NVIDIA driver, Docker and the NVIDIA runtime.
@@ -37,6 +125,42 @@ export interface FleetSettings {
   readonly maxCapacity?: number;
 
   /**
+   * Zones that the fleet must at least span. Fewer than three where the GPUs that you need are in fewer.
+   *
+   * @default 3
+   */
+  readonly minZones?: number;
+
+  /**
+   * Capacity that must be left, at the minimum, once the fullest zone is lost. `minCapacity` is checked against it.
+   *
+   * @default - not checked
+   */
+  readonly capacityWithoutZone?: number;
+
+  /**
+   * Whether a zonal shift of Application Recovery Controller may take instances out of an impaired zone. While it lasts,
+   * instances of that zone are not replaced for being unhealthy, and new ones start in the others.
+   *
+   * @default true
+   */
+  readonly zonalShift?: boolean;
+
+  /**
+   * Keeps stopped instances ready that have booted before. Needs exactly one instance type and on-demand capacity.
+   *
+   * @default - no warm pool
+   */
+  readonly warmPool?: WarmPoolSettings;
+
+  /**
+   * Bounds the requests in flight on an instance. The endpoint must have `Balancing.BOUNDED_CONCURRENCY`.
+   *
+   * @default - not bounded; a platform sets it where it balances so
+   */
+  readonly concurrencyControl?: ConcurrencyControl;
+
+  /**
    * Mean GPU utilisation that the fleet is held at, 1 to 100 per cent; with `FleetScaling`, only while its signal is
    * silent.
    *
@@ -45,7 +169,8 @@ export interface FleetSettings {
   readonly targetGpuUtilization?: number;
 
   /**
-   * How long an instance may take from its launch until the model answers: image, weights, compilation.
+   * How long an instance may take from its launch until the model answers: image, weights, compilation; 1 to 115 minutes.
+   * One that has not answered then is given up and replaced.
    *
    * @default Duration.minutes(15)
    */
@@ -57,4 +182,12 @@ export interface FleetSettings {
    * @default 200
    */
   readonly volumeSize?: number;
+
+  /**
+   * Rate at which the root volume is filled from its snapshot, 100 to 300 MiB/s. Without one, blocks are fetched when they
+   * are first read, which is slow at the worst time. It is paid for by the GiB of the snapshot.
+   *
+   * @default 300
+   */
+  readonly volumeInitializationRate?: number;
 }

@@ -1,4 +1,4 @@
-import { Aws, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Aws, Duration, Lazy, RemovalPolicy, Tags } from 'aws-cdk-lib';
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -9,15 +9,19 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
-import { bootScript } from './boot-script';
-import type { FleetSettings } from './fleet-settings';
-import type { ModelServer } from './model-server';
-
-/** AWS Deep Learning Base AMI: NVIDIA driver, Docker with the NVIDIA runtime, Amazon Linux 2023. */
-const GPU_IMAGE = '/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id';
+import { canExceedReservations, climbReservations, mixedInstances, usesReservations, usesSpot } from './capacity';
+import { fleetLaunchTemplate } from './fleet-launch-template';
+import { fleetRole } from './fleet-role';
+import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
+import { validateFleet, validateZones } from './validate-fleet';
 
 const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
 const METRICS_INTERVAL = 10;
+
+const DEFAULT_BOOT_TIME = Duration.minutes(15);
+
+/** What a hook waits beyond the time of the instance's own watch: booting up to it, stopping the server after it. */
+const HOOK_MARGIN = Duration.minutes(2);
 
 /** Properties of a GPU fleet. */
 export interface GpuFleetProps extends FleetSettings {
@@ -25,7 +29,7 @@ export interface GpuFleetProps extends FleetSettings {
   readonly vpc: ec2.IVpc;
 
   /**
-   * Subnets of the fleet, in at least two zones.
+   * Subnets of the fleet, in at least `minZones` zones.
    *
    * @default - the private subnets with egress
    */
@@ -37,6 +41,21 @@ export interface GpuFleetProps extends FleetSettings {
    * @default 8000
    */
   readonly port?: number;
+
+  /**
+   * How long requests in flight may go on, on an instance that leaves: at least the backend's total timeout, and that of
+   * the endpoint's `deregistrationDelay`; 10 seconds to 115 minutes. When Spot takes an instance back, 100 seconds at most.
+   *
+   * @default Duration.minutes(5)
+   */
+  readonly drainTime?: Duration;
+
+  /**
+   * Alarms that stop an instance refresh and roll it back, such as one on errors of the endpoint's instances.
+   *
+   * @default - none: a refresh fails where new instances do not come into service
+   */
+  readonly rollbackAlarms?: cloudwatch.IAlarm[];
 
   /**
    * Encrypts volumes and logs. Its policy must let EC2 and CloudWatch Logs use it, as `PlatformKey` does.
@@ -102,21 +121,25 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   public readonly connections: ec2.Connections;
   public readonly grantPrincipal: iam.IPrincipal;
 
-  private isFollowed = false;
+  /** Value of the `Fleet` dimension of the metrics and of the tag `Fleet`. */
+  public readonly fleetName: string;
 
-  /** Value of the `Fleet` dimension of the GPU metrics. */
-  private readonly fleetName: string;
+  private isFollowed = false;
+  private readonly control?: Required<ConcurrencyControl>;
+  private readonly targetGroupArns: string[] = [];
 
   constructor(scope: Construct, id: string, props: GpuFleetProps) {
     super(scope, id);
-    const minCapacity = props.minCapacity ?? 2;
-    const maxCapacity = props.maxCapacity ?? Math.max(1, 3 * minCapacity);
-    const target = props.targetGpuUtilization ?? 70;
-    validateProps(props, minCapacity, maxCapacity, target);
-    this.minCapacity = minCapacity;
-    this.maxCapacity = maxCapacity;
-    this.targetGpuUtilization = target;
-    this.bootTime = props.bootTime ?? Duration.minutes(15);
+    this.minCapacity = props.minCapacity ?? 2;
+    this.maxCapacity = props.maxCapacity ?? Math.max(1, 3 * this.minCapacity);
+    this.targetGpuUtilization = props.targetGpuUtilization ?? 70;
+    this.bootTime = props.bootTime ?? DEFAULT_BOOT_TIME;
+    const drainTime = props.drainTime ?? Duration.minutes(5);
+    const { minCapacity, maxCapacity, targetGpuUtilization } = this;
+    validateFleet(props, { minCapacity, maxCapacity, targetGpuUtilization }, drainTime);
+    const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
+    validateZones(props, props.vpc.selectSubnets(vpcSubnets).availabilityZones, minCapacity);
+    this.control = props.concurrencyControl && withDefaults(props.concurrencyControl);
     this.node.addValidation({
       validate: () =>
         minCapacity === 0 && !this.isFollowed
@@ -132,7 +155,12 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
-    this.role = this.addRole(props.modelServer);
+    this.role = fleetRole(this, {
+      server: props.modelServer,
+      logGroup: this.logGroup,
+      fleet: this.fleetName,
+      namespace: METRICS_NAMESPACE,
+    });
     this.grantPrincipal = this.role;
     const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
       vpc: props.vpc,
@@ -141,38 +169,27 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     this.connections = new ec2.Connections({ securityGroups: [securityGroup] });
 
     this.notificationTopic = props.notificationTopic ?? this.addTopic(props.encryptionKey);
-    this.launchTemplate = this.addLaunchTemplate(props, securityGroup);
-    const [preferred, ...others] = props.instanceTypes ?? defaultInstanceTypes();
-    this.group = new autoscaling.AutoScalingGroup(this, 'Group', {
-      vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
-      mixedInstancesPolicy: {
-        launchTemplate: this.launchTemplate,
-        launchTemplateOverrides: [preferred!, ...others].map((instanceType) => ({ instanceType })),
-        instancesDistribution: {
-          onDemandPercentageAboveBaseCapacity: 100,
-          onDemandAllocationStrategy: autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
-        },
-      },
-      minCapacity,
-      maxCapacity,
-      healthChecks: autoscaling.HealthChecks.withAdditionalChecks({
-        additionalTypes: [autoscaling.AdditionalHealthCheckType.ELB],
-        gracePeriod: this.bootTime,
-      }),
-      defaultInstanceWarmup: Duration.minutes(1),
-      groupMetrics: [autoscaling.GroupMetrics.all()],
-      // A new instance serves before an old one leaves.
-      updatePolicy: autoscaling.UpdatePolicy.instanceRefresh({
-        strategy: autoscaling.InstanceRefreshStrategy.ROLLING,
-        minHealthyPercentage: 100,
-        maxHealthyPercentage: 150,
-        skipMatching: true,
-      }),
-      notifications: [{ topic: this.notificationTopic, scalingEvents: autoscaling.ScalingEvents.ALL }],
+    this.launchTemplate = fleetLaunchTemplate(this, props, {
+      role: this.role,
+      securityGroup,
+      encryptionKey: props.encryptionKey,
+      port: props.port ?? 8000,
+      fleet: this.fleetName,
+      namespace: METRICS_NAMESPACE,
+      metricsInterval: METRICS_INTERVAL,
+      logGroup: this.logGroup.logGroupName,
+      targetGroups: Lazy.string({ produce: () => this.targetGroupArns.join(' ') }),
+      bootTime: this.bootTime,
+      drainTime,
+      concurrency: this.control,
     });
+    this.group = this.addGroup(props, vpcSubnets);
+    this.setOnGroup(props, drainTime);
     acknowledgeLint(this.group, {
       E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',
+      ...(usesReservations(props) && {
+        E3002: 'DistributionSegments is newer than the linter: it is the order in which reservations are tried.',
+      }),
     });
     acknowledge(this.group, {
       'AwsSolutions-EC26':
@@ -185,9 +202,25 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
    * Puts the instances behind a load balancer's target group, and lets that balancer, and nothing else, reach them.
    *
    * @param targetGroup a target group of HTTPS targets
+   * @throws where one of target group and fleet bounds the requests in flight and the other does not
    */
   public attachTo(targetGroup: elbv2.IApplicationTargetGroup): void {
+    const resource = targetGroup.node.defaultChild as elbv2.CfnTargetGroup | undefined;
+    const port = resource?.targetControlPort;
+    if (resource && port !== this.control?.controlPort) {
+      throw new Error(
+        `concurrencyControl and the endpoint's balancing must agree: the fleet's control port is ${this.control?.controlPort ?? 'none'}, the target group's is ${port ?? 'none'}; give the fleet concurrencyControl and the endpoint Balancing.BOUNDED_CONCURRENCY, or neither`,
+      );
+    }
     this.group.attachToApplicationTargetGroup(targetGroup);
+    if (this.control) targetGroup.registerConnectable(this, ec2.Port.tcp(this.control.controlPort));
+    this.targetGroupArns.push(targetGroup.targetGroupArn);
+    this.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['elasticloadbalancing:DeregisterTargets'],
+        resources: [targetGroup.targetGroupArn],
+      }),
+    );
   }
 
   /**
@@ -238,6 +271,21 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     return this.gpuMetric('nvidia_smi_temperature_gpu', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
   }
 
+  /** Mean share of the engines' key-value cache in use, 0 to 1; once a minute. */
+  public metricKvCacheUsage(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.gpuMetric('vllm:kv_cache_usage_perc', props);
+  }
+
+  /** Mean of requests that an instance computes; once a minute. */
+  public metricRunningRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.gpuMetric('vllm:num_requests_running', props);
+  }
+
+  /** Mean of requests that wait inside an instance; once a minute. */
+  public metricWaitingRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.gpuMetric('vllm:num_requests_waiting', props);
+  }
+
   /** Instances in service. */
   public metricInService(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.groupMetric('GroupInServiceInstances', props);
@@ -276,56 +324,67 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     return new sns.Topic(this, 'Notifications', { masterKey, enforceSSL: true });
   }
 
-  private addRole(server: ModelServer): iam.Role {
-    const role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
-    this.logGroup.grantWrite(role);
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['cloudwatch:PutMetricData'],
-        resources: ['*'],
-        conditions: { StringEquals: { 'cloudwatch:namespace': METRICS_NAMESPACE } },
+  private addGroup(props: GpuFleetProps, vpcSubnets: ec2.SubnetSelection): autoscaling.AutoScalingGroup {
+    const { launchTemplate, minCapacity, maxCapacity } = this;
+    const group = new autoscaling.AutoScalingGroup(this, 'Group', {
+      vpc: props.vpc,
+      vpcSubnets,
+      ...(props.warmPool
+        ? { launchTemplate }
+        : { mixedInstancesPolicy: mixedInstances(props, launchTemplate, minCapacity) }),
+      minCapacity,
+      maxCapacity,
+      azCapacityDistributionStrategy: autoscaling.CapacityDistributionStrategy.BALANCED_BEST_EFFORT,
+      // The launch hook holds an instance back until it answers, so that the balancer's check need not wait for the boot.
+      healthChecks: autoscaling.HealthChecks.withAdditionalChecks({
+        additionalTypes: [autoscaling.AdditionalHealthCheckType.ELB],
+        gracePeriod: Duration.minutes(2),
       }),
-    );
-    acknowledge(role, {
-      'AwsSolutions-IAM5[Resource::*]':
-        'PutMetricData has no resource-level permissions; a condition holds it to the namespace of the GPU metrics.',
+      defaultInstanceWarmup: Duration.minutes(1),
+      groupMetrics: [autoscaling.GroupMetrics.all()],
+      capacityRebalance: usesSpot(props) || undefined,
+      updatePolicy: autoscaling.UpdatePolicy.instanceRefresh({
+        strategy: autoscaling.InstanceRefreshStrategy.ROLLING,
+        ...healthyPercentages(props),
+        skipMatching: true,
+        ...(props.rollbackAlarms ? { alarms: props.rollbackAlarms, bakeTime: Duration.minutes(5) } : {}),
+      }),
+      notifications: [{ topic: this.notificationTopic, scalingEvents: autoscaling.ScalingEvents.ALL }],
     });
-    server.huggingFaceToken?.grantRead(role);
-    return role;
+    if (props.warmPool) {
+      group.addWarmPool({
+        minSize: props.warmPool.minSize ?? 1,
+        maxGroupPreparedCapacity: props.warmPool.maxPreparedCapacity ?? maxCapacity,
+        poolState: autoscaling.PoolState.STOPPED,
+      });
+    }
+    Tags.of(group).add('Fleet', this.fleetName);
+    // The first instances must find what their role permits.
+    group.node.addDependency(this.role);
+    return group;
   }
 
-  private addLaunchTemplate(props: GpuFleetProps, securityGroup: ec2.SecurityGroup): ec2.LaunchTemplate {
-    return new ec2.LaunchTemplate(this, 'LaunchTemplate', {
-      machineImage: props.machineImage ?? ec2.MachineImage.resolveSsmParameterAtLaunch(GPU_IMAGE),
-      role: this.role,
-      securityGroup,
-      requireImdsv2: true,
-      httpPutResponseHopLimit: 1,
-      detailedMonitoring: true,
-      blockDevices: [
-        {
-          deviceName: '/dev/xvda',
-          volume: ec2.BlockDeviceVolume.ebs(props.volumeSize ?? 200, {
-            volumeType: ec2.EbsDeviceVolumeType.GP3,
-            throughput: 500,
-            iops: 4000,
-            encrypted: true,
-            kmsKey: props.encryptionKey,
-          }),
-        },
-      ],
-      userData: ec2.UserData.custom(
-        bootScript({
-          server: props.modelServer,
-          port: props.port ?? 8000,
-          fleet: this.fleetName,
-          namespace: METRICS_NAMESPACE,
-          metricsInterval: METRICS_INTERVAL,
-          logGroup: this.logGroup.logGroupName,
-          region: Stack.of(this).region,
-        }),
-      ),
+  /** What the L2 has no words for. Hooks that are resources of their own would come after the first instances. */
+  private setOnGroup(props: GpuFleetProps, drainTime: Duration): void {
+    const group = this.group.node.defaultChild as autoscaling.CfnAutoScalingGroup;
+    const { minHealthyPercentage, maxHealthyPercentage } = healthyPercentages(props);
+    group.instanceMaintenancePolicy = { minHealthyPercentage, maxHealthyPercentage };
+    group.availabilityZoneImpairmentPolicy = {
+      zonalShiftEnabled: props.zonalShift ?? true,
+      impairedZoneHealthCheckBehavior: 'IgnoreUnhealthy',
+    };
+    climbReservations(group, props);
+    const hook = (name: string, transition: autoscaling.LifecycleTransition, time: Duration, result: string) => ({
+      lifecycleHookName: name,
+      lifecycleTransition: transition,
+      heartbeatTimeout: time.plus(HOOK_MARGIN).toSeconds(),
+      defaultResult: result,
     });
+    const { INSTANCE_LAUNCHING, INSTANCE_TERMINATING } = autoscaling.LifecycleTransition;
+    group.lifecycleHookSpecificationList = [
+      hook('launch', INSTANCE_LAUNCHING, props.bootTime ?? DEFAULT_BOOT_TIME, autoscaling.DefaultResult.ABANDON),
+      hook('drain', INSTANCE_TERMINATING, drainTime, autoscaling.DefaultResult.CONTINUE),
+    ];
   }
 
   /** The metric's period is set on the L1: the L2 drops it, and a minute's wait is a minute of queueing. */
@@ -357,30 +416,17 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   }
 }
 
-function defaultInstanceTypes(): ec2.InstanceType[] {
-  return [
-    ec2.InstanceType.of(ec2.InstanceClass.G6, ec2.InstanceSize.XLARGE),
-    ec2.InstanceType.of(ec2.InstanceClass.G5, ec2.InstanceSize.XLARGE),
-  ];
+function withDefaults(control: ConcurrencyControl): Required<ConcurrencyControl> {
+  return {
+    maxConcurrency: control.maxConcurrency ?? 256,
+    controlPort: control.controlPort ?? 3000,
+    agentImage: control.agentImage ?? 'public.ecr.aws/aws-elb/target-optimizer/target-control-agent:latest',
+  };
 }
 
-function validateProps(props: GpuFleetProps, minCapacity: number, maxCapacity: number, target: number): void {
-  if (!Number.isInteger(minCapacity) || minCapacity < 0) {
-    throw new Error(`minCapacity must be a whole number of at least 0, got ${minCapacity}`);
-  }
-  if (!Number.isInteger(maxCapacity) || maxCapacity < Math.max(1, minCapacity)) {
-    throw new Error(
-      `maxCapacity must be a whole number of at least 1 and minCapacity (${minCapacity}), got ${maxCapacity}`,
-    );
-  }
-  if (!(target >= 1 && target <= 100)) {
-    throw new Error(`targetGpuUtilization must be from 1 to 100 per cent, got ${target}`);
-  }
-  if (props.instanceTypes?.length === 0) {
-    throw new Error('instanceTypes must list at least one type, got none: leave it out for g6.xlarge and g5.xlarge');
-  }
-  const words = [props.modelServer.model, ...(props.modelServer.servedModelNames ?? [])];
-  if (words.some((word) => word.trim() === '')) {
-    throw new Error('modelServer.model and servedModelNames must not be empty');
-  }
+/** A new instance serves before an old one leaves, unless all that there is has been reserved. */
+function healthyPercentages(props: GpuFleetProps): { minHealthyPercentage: number; maxHealthyPercentage: number } {
+  return canExceedReservations(props)
+    ? { minHealthyPercentage: 100, maxHealthyPercentage: 150 }
+    : { minHealthyPercentage: 66, maxHealthyPercentage: 100 };
 }

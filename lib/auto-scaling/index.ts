@@ -1,3 +1,4 @@
+export { CapacityType } from './capacity';
 export * from './fleet-policies';
 export * from './fleet-scaling';
 export * from './fleet-settings';

@@ -1,2 +1,3 @@
+export { Balancing } from './balancing';
 export * from './endpoint-certificate';
 export * from './model-endpoint';

@@ -10,6 +10,7 @@ import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
 import { LogBucket } from '../security/log-bucket';
+import { Balancing, balancingProperties, controlPortOf, validateBalancing } from './balancing';
 import { EndpointCertificate } from './endpoint-certificate';
 
 /** Properties of a model endpoint. */
@@ -51,6 +52,29 @@ export interface ModelEndpointProps {
    * @default 8000
    */
   readonly targetPort?: number;
+
+  /**
+   * How the instance for a request is chosen.
+   *
+   * @default Balancing.LEAST_OUTSTANDING_REQUESTS
+   */
+  readonly balancing?: Balancing;
+
+  /**
+   * How long the share of a new instance grows until it is that of the others, 30 to 900 seconds. With
+   * `Balancing.ROUND_ROBIN` only.
+   *
+   * @default - the full share at once: an instance is in service only once its model has answered
+   */
+  readonly slowStart?: Duration;
+
+  /**
+   * With `Balancing.BOUNDED_CONCURRENCY`: port on which the balancer and the agents on the instances speak. Another one
+   * means another target group.
+   *
+   * @default 3000
+   */
+  readonly controlPort?: number;
 
   /**
    * Path that answers 200 once the model can be asked.
@@ -111,7 +135,7 @@ export interface ModelEndpointProps {
 
 /**
  * One address for the instances that serve a model: an internal load balancer with TLS on both sides, which sends each
- * request to the instance with the fewest in progress.
+ * request to the instance with the fewest in progress, or chooses otherwise (`balancing`).
  */
 export class ModelEndpoint extends Construct implements IModelEndpoint {
   public readonly url: string;
@@ -131,9 +155,12 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   /** Port on which the model servers listen. */
   public readonly targetPort: number;
 
+  private readonly boundsConcurrency: boolean;
+
   constructor(scope: Construct, id: string, props: ModelEndpointProps) {
     super(scope, id);
     validateCertificate(props);
+    validateBalancing(props);
     this.targetPort = props.targetPort ?? 8000;
 
     const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
@@ -160,8 +187,7 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       targetType: elbv2.TargetType.INSTANCE,
       protocol: elbv2.ApplicationProtocol.HTTPS,
       port: this.targetPort,
-      // Requests differ a hundredfold in work: rotation would queue short ones behind long ones.
-      loadBalancingAlgorithmType: elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
+      ...balancingProperties(props),
       deregistrationDelay: props.deregistrationDelay ?? Duration.minutes(5),
       healthCheck: {
         path: props.healthCheckPath ?? '/health',
@@ -173,6 +199,11 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
         healthyHttpCodes: '200',
       },
     });
+
+    this.boundsConcurrency = props.balancing === Balancing.BOUNDED_CONCURRENCY;
+    if (this.boundsConcurrency) {
+      (this.targetGroup.node.defaultChild as elbv2.CfnTargetGroup).targetControlPort = controlPortOf(props);
+    }
 
     const made = props.certificate ? undefined : (props.endpointCertificate ?? this.makeCertificate(props));
     this.listener = this.loadBalancer.addListener('Https', {
@@ -206,6 +237,21 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   /** Seconds from a request reaching an instance to its first byte, 99th percentile. */
   public metricResponseTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.targetGroup.metrics.targetResponseTime({ statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /**
+   * Requests that were answered 503 because no instance had room.
+   *
+   * @throws unless the endpoint has `Balancing.BOUNDED_CONCURRENCY`: no other counts them
+   */
+  public metricRejectedRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    if (!this.boundsConcurrency) {
+      throw new Error('metricRejectedRequests needs Balancing.BOUNDED_CONCURRENCY: nothing else rejects requests');
+    }
+    return this.targetGroup.metrics.custom('TargetControlRequestRejectCount', {
+      statistic: cloudwatch.Stats.SUM,
+      ...props,
+    });
   }
 
   private makeCertificate(props: ModelEndpointProps): EndpointCertificate {

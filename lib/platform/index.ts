@@ -1,1 +1,2 @@
 export * from './inference-platform';
+export * from './platform-fleet-settings';

@@ -7,19 +7,21 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { FleetScaling, type ScaledFleet } from '../auto-scaling/fleet-scaling';
-import type { FleetSettings } from '../auto-scaling/fleet-settings';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
+import { ModelTask } from '../auto-scaling/model-server';
 import type { FleetScalingSettings } from '../auto-scaling/scaling-settings';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
+import { Balancing } from '../load-balancing/balancing';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
 import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
 import type { Backend } from '../policy/backend';
 import { isFleet } from '../policy/fleet-backends';
+import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import { JobQueue } from '../queueing/job-queue';
@@ -27,6 +29,8 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
+import type { PlatformFleetSettings } from './platform-fleet-settings';
+import { rollbackAlarm } from './rollback-alarm';
 
 /** Properties of an inference platform. */
 export interface InferencePlatformProps {
@@ -38,7 +42,7 @@ export interface InferencePlatformProps {
    *
    * @default - every backend has a url or is of Bedrock
    */
-  readonly fleets?: Record<string, FleetSettings>;
+  readonly fleets?: Record<string, PlatformFleetSettings>;
 
   /**
    * How the fleets follow their work, by the backend's name.
@@ -249,22 +253,35 @@ export class InferencePlatform extends Construct {
     const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
     const logBucket = new LogBucket(this, 'AccessLogs');
     for (const backend of backends) {
-      const { modelServer, ...fleet } = props.fleets![backend.name]!;
+      const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
+      const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;
+      const totalTime = wholeSeconds(backend.timeouts.totalMs);
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
         vpc: this.vpc,
         endpointCertificate,
         logBucket,
-        deregistrationDelay: Duration.millis(backend.timeouts.totalMs),
-        idleTimeout: Duration.millis(Math.max(60_000, backend.timeouts.firstTokenMs)),
+        balancing,
+        slowStart,
+        controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
+        deregistrationDelay: totalTime,
+        idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
         deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
         ...stored,
       });
       this.endpoints[backend.name] = endpoint;
       this.fleets[backend.name] = new GpuFleet(this, `Fleet-${backend.name}`, {
         vpc: this.vpc,
-        modelServer: { servedModelNames: servedNames(props.policy, backend), ...modelServer },
+        modelServer: {
+          servedModelNames: servedNames(props.policy, backend),
+          task: taskOf(props.policy, backend),
+          ...modelServer,
+        },
         port: endpoint.targetPort,
+        // It takes an instance some looks to see that nothing is in flight.
+        drainTime: Duration.seconds(Math.max(10, totalTime.toSeconds())),
+        rollbackAlarms: [rollbackAlarm(this, `Rollback-${backend.name}`, endpoint, this.alarmTopic)],
         notificationTopic: this.alarmTopic,
+        ...(bounded ? { concurrencyControl: {} } : {}),
         ...stored,
         ...fleet,
       });
@@ -273,10 +290,12 @@ export class InferencePlatform extends Construct {
   }
 
   private addScaling(props: InferencePlatformProps): FleetScaling | undefined {
-    const fleets = Object.entries(this.fleets).map(([name, fleet]) => [name, { ...props.scaling?.[name], fleet }]);
+    const fleets = Object.entries(this.fleets).map(([name, fleet]): [string, ScaledFleet] => {
+      return [name, { ...props.scaling?.[name], fleet, kvCacheUsage: fleet.metricKvCacheUsage() }];
+    });
     if (fleets.length === 0) return undefined;
     return new FleetScaling(this, 'Scaling', {
-      fleets: Object.fromEntries(fleets) as Record<string, ScaledFleet>,
+      fleets: Object.fromEntries(fleets),
       vpc: this.vpc,
       store: this.cache,
       queue: this.jobQueue.queue,
@@ -293,9 +312,22 @@ function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'm
   return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
 }
 
+/** What load balancers and hooks count in: no less than the time that was asked for. */
+function wholeSeconds(milliseconds: number): Duration {
+  return Duration.seconds(Math.ceil(milliseconds / 1000));
+}
+
+/** What shows that a backend is ready: that it writes text, where any of its models does. */
+function taskOf(policy: InferencePolicy, backend: Pick<Backend, 'name'>): ModelTask {
+  const kinds = policy.models.filter(({ backends }) => backends.includes(backend.name)).map(({ kind }) => kind);
+  const only = (...named: ModelKind[]) => kinds.length > 0 && kinds.every((kind) => kind && named.includes(kind));
+  if (only(ModelKind.SERVICE)) return ModelTask.OTHER;
+  return only(ModelKind.EMBEDDING, ModelKind.SERVICE) ? ModelTask.EMBED : ModelTask.GENERATE;
+}
+
 function validateFleets(
   policy: InferencePolicy,
-  fleets: Record<string, FleetSettings>,
+  fleets: Record<string, PlatformFleetSettings>,
   scaling: Record<string, FleetScalingSettings>,
 ): void {
   const faults: string[] = [];

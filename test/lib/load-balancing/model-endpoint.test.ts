@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
-import { EndpointCertificate, ModelEndpoint, type ModelEndpointProps } from '../../../lib';
+import { Balancing, EndpointCertificate, ModelEndpoint, type ModelEndpointProps } from '../../../lib';
 import { givenVpc, newStack, templateOf } from '../synthesise';
 
 describe('a model endpoint', () => {
@@ -28,6 +28,48 @@ describe('a model endpoint', () => {
         { Key: 'load_balancing.algorithm.type', Value: 'least_outstanding_requests' },
       ]),
     });
+  });
+
+  it.each<[Partial<ModelEndpointProps>, object[]]>([
+    [
+      { balancing: Balancing.WEIGHTED_RANDOM },
+      [
+        { Key: 'load_balancing.algorithm.type', Value: 'weighted_random' },
+        { Key: 'load_balancing.algorithm.anomaly_mitigation', Value: 'on' },
+      ],
+    ],
+    [
+      { balancing: Balancing.ROUND_ROBIN, slowStart: Duration.seconds(60) },
+      [
+        { Key: 'slow_start.duration_seconds', Value: '60' },
+        { Key: 'load_balancing.algorithm.type', Value: 'round_robin' },
+      ],
+    ],
+  ])('chooses instances otherwise: %j', (props, attributes) => {
+    const other = templateOf((stack) => new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), ...props }));
+    other.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      TargetGroupAttributes: Match.arrayWith(attributes),
+    });
+  });
+
+  it('bounds requests in flight by agents, and counts those that found no room', () => {
+    const bounded = templateOf((stack) => {
+      const balancing = Balancing.BOUNDED_CONCURRENCY;
+      const endpoint = new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), balancing, controlPort: 3001 });
+      expect(endpoint.metricRejectedRequests()).toMatchObject({
+        namespace: 'AWS/ApplicationELB',
+        metricName: 'TargetControlRequestRejectCount',
+        statistic: 'Sum',
+      });
+    });
+    bounded.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      TargetControlPort: 3001,
+      TargetGroupAttributes: Match.not(Match.arrayWith([Match.objectLike({ Key: 'load_balancing.algorithm.type' })])),
+    });
+    const endpoint = new ModelEndpoint(newStack(), 'Endpoint', { vpc: givenVpc(newStack()) });
+    expect(() => endpoint.metricRejectedRequests()).toThrow(
+      'metricRejectedRequests needs Balancing.BOUNDED_CONCURRENCY',
+    );
   });
 
   it('logs access in any region, to a bucket that its service may write to', () => {
@@ -81,6 +123,27 @@ describe('a model endpoint', () => {
       'a certificate without name',
       { certificate: {} as never },
       'serverName is required: certificate and serverName go',
+    ],
+    [
+      'a slow start with least outstanding requests',
+      { slowStart: Duration.seconds(60) },
+      'slowStart needs balancing of Balancing.ROUND_ROBIN',
+    ],
+    [
+      'a slow start with weighted random',
+      { slowStart: Duration.seconds(60), balancing: Balancing.WEIGHTED_RANDOM },
+      'slowStart needs balancing of Balancing.ROUND_ROBIN, got weighted-random',
+    ],
+    [
+      'a slow start that is too long',
+      { slowStart: Duration.hours(1), balancing: Balancing.ROUND_ROBIN },
+      'slowStart must be from 30 to 900 seconds, got 1 hour',
+    ],
+    ['a port for agents without any', { controlPort: 3001 }, 'controlPort goes with Balancing.BOUNDED_CONCURRENCY'],
+    [
+      'a port that is none',
+      { controlPort: 70_000, balancing: Balancing.BOUNDED_CONCURRENCY },
+      'controlPort must be a whole number from 1 to 65535, got 70000',
     ],
     [
       'two certificates',

@@ -4,7 +4,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
-import { InferencePlatform, PlatformKey } from '../../../lib';
+import { Balancing, InferencePlatform, ModelKind, PlatformKey } from '../../../lib';
 import { FLEETS, POLICY, givenVpc, newStack, templateOf } from '../synthesise';
 
 describe('an inference platform', () => {
@@ -76,6 +76,47 @@ describe('an inference platform', () => {
       '"tokensPerInstance":5000,"jobsPerSecond":3',
     );
     expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformJobsQueue') });
+  });
+
+  it('empties an instance for as long as a request of its backend may take', () => {
+    const backends = [{ name: 'gpu', timeouts: { totalMs: 120_500 } }, POLICY.backends[1]!];
+    const timed = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, backends }, fleets: FLEETS }),
+    );
+    expect(JSON.stringify(timed.toJSON())).toContain('DRAIN_SECONDS=121');
+  });
+
+  it('rolls a refresh of a fleet back when its instances answer with errors', () => {
+    template.hasResource('AWS::AutoScaling::AutoScalingGroup', {
+      UpdatePolicy: {
+        AutoScalingInstanceRefresh: {
+          Preferences: Match.objectLike({
+            AlarmSpecification: { Alarms: [{ Ref: Match.stringLikeRegexp('^PlatformRollbackgpu') }] },
+          }),
+        },
+      },
+    });
+  });
+
+  it('bounds requests in flight at endpoint and fleet alike', () => {
+    const gpu = { ...FLEETS.gpu, balancing: Balancing.BOUNDED_CONCURRENCY, concurrencyControl: { controlPort: 3001 } };
+    const bounded = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: { gpu } }),
+    );
+    bounded.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', { TargetControlPort: 3001 });
+    expect(JSON.stringify(bounded.toJSON())).toContain('TARGET_CONTROL_CONTROL_ADDRESS=0.0.0.0:3001');
+  });
+
+  it.each([
+    [ModelKind.CHAT, '/v1/completions'],
+    [ModelKind.EMBEDDING, '/v1/embeddings'],
+    [ModelKind.SERVICE, '/health'],
+  ])('lets a fleet of %s models show that it is ready by %s', (kind, probe) => {
+    const models = [{ name: 'qwen3-8b', kind, backends: ['gpu'] }];
+    const asked = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, models }, fleets: FLEETS }),
+    );
+    expect(JSON.stringify(asked.toJSON())).toContain(`PROBE_PATH=${probe}\\n`);
   });
 
   it('lets alarms publish to its encrypted topic', () => {

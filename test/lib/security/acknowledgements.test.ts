@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { CfnResource, Validations } from 'aws-cdk-lib';
-import { GpuFleet, InferencePlatform } from '../../../lib';
+import { CapacityType, GpuFleet, InferencePlatform } from '../../../lib';
 import { FLEETS, POLICY, givenVpc, newStack } from '../synthesise';
 
 /** Everything that the constructs acknowledge, as `id: reason`. */
@@ -11,7 +11,12 @@ function acknowledged(): Set<string> {
   const bedrock = { modelId: 'global.amazon.nova-lite-v1:0' };
   const policy = { ...POLICY, backends: [POLICY.backends[0]!, { name: 'backup', bedrock }] };
   new InferencePlatform(stack, 'Platform', { policy, fleets: FLEETS });
-  new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: { model: 'Qwen/Qwen3-8B' } });
+  new GpuFleet(stack, 'Fleet', {
+    vpc: givenVpc(stack),
+    modelServer: { model: 'Qwen/Qwen3-8B' },
+    capacityTypes: [CapacityType.RESERVATION],
+    capacityReservationGroups: ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'],
+  });
   const findings = stack.node.findAll().flatMap((construct) => {
     const rules = construct.node.metadata
       .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)

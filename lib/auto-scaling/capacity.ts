@@ -1,0 +1,86 @@
+import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { FleetSettings } from './fleet-settings';
+
+/** A kind of capacity that a fleet is made of. */
+export enum CapacityType {
+  /** On-Demand Capacity Reservations: paid for, used or not. */
+  RESERVATION = 'on-demand-capacity-reservation',
+  /** Capacity Blocks for ML: reserved for days, ahead. */
+  CAPACITY_BLOCK = 'capacity-block',
+  /** Reservations of others in the organisation that may be taken back. */
+  INTERRUPTIBLE_RESERVATION = 'interruptible-capacity-reservation',
+  /** What a zone has at the time. */
+  ON_DEMAND = 'on-demand',
+  /** What a zone has to spare, with two minutes' notice when it is taken back. */
+  SPOT = 'spot',
+}
+
+/** Instance types of a fleet for which none are given. */
+export function defaultInstanceTypes(): ec2.InstanceType[] {
+  return [
+    ec2.InstanceType.of(ec2.InstanceClass.G6, ec2.InstanceSize.XLARGE),
+    ec2.InstanceType.of(ec2.InstanceClass.G5, ec2.InstanceSize.XLARGE),
+  ];
+}
+
+/** The kinds of capacity of a fleet, in order. */
+export function capacityTypesOf(settings: FleetSettings): CapacityType[] {
+  return settings.capacityTypes ?? [CapacityType.ON_DEMAND];
+}
+
+/** Whether Spot is among the kinds of capacity. */
+export function usesSpot(settings: FleetSettings): boolean {
+  return capacityTypesOf(settings).includes(CapacityType.SPOT);
+}
+
+/** Whether any of the kinds of capacity is reserved beforehand. */
+export function usesReservations(settings: FleetSettings): boolean {
+  return capacityTypesOf(settings).some((type) => type !== CapacityType.SPOT && type !== CapacityType.ON_DEMAND);
+}
+
+/** Whether capacity can be had beyond what is reserved: a new instance can start before an old one goes. */
+export function canExceedReservations(settings: FleetSettings): boolean {
+  return capacityTypesOf(settings).some((type) => type === CapacityType.SPOT || type === CapacityType.ON_DEMAND);
+}
+
+/** The types of the group and how it is made of kinds of capacity; the ladder of reservations is set on the L1. */
+export function mixedInstances(
+  settings: FleetSettings,
+  launchTemplate: ec2.ILaunchTemplate,
+  minCapacity: number,
+): autoscaling.MixedInstancesPolicy {
+  const { instanceRequirements, instanceWeights } = settings;
+  const spot = usesSpot(settings);
+  return {
+    launchTemplate,
+    launchTemplateOverrides: instanceRequirements
+      ? [{ instanceRequirements }]
+      : (settings.instanceTypes ?? defaultInstanceTypes()).map((instanceType) => ({
+          instanceType,
+          weightedCapacity: instanceWeights?.[instanceType.toString()],
+        })),
+    instancesDistribution: {
+      onDemandBaseCapacity: spot ? (settings.onDemandBaseCapacity ?? minCapacity) : undefined,
+      onDemandPercentageAboveBaseCapacity: spot ? 100 - (settings.spotPercentage ?? 100) : 100,
+      onDemandAllocationStrategy: instanceRequirements
+        ? autoscaling.OnDemandAllocationStrategy.LOWEST_PRICE
+        : autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
+      spotAllocationStrategy: spot ? autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED : undefined,
+    },
+  };
+}
+
+/** Sets the ladder of reservations, which the L2 has no words for. */
+export function climbReservations(group: autoscaling.CfnAutoScalingGroup, settings: FleetSettings): void {
+  if (!usesReservations(settings)) return;
+  group.addPropertyOverride('MixedInstancesPolicy.InstancesDistribution.DistributionSegments', [
+    { TargetCapacityTypes: capacityTypesOf(settings) },
+  ]);
+  group.capacityReservationSpecification = {
+    capacityReservationPreference: canExceedReservations(settings)
+      ? 'capacity-reservations-first'
+      : 'capacity-reservations-only',
+    capacityReservationTarget: { capacityReservationResourceGroupArns: settings.capacityReservationGroups },
+  };
+}
