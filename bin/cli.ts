@@ -36,8 +36,9 @@ interface SimulateFlags {
   readonly maxConcurrency: number;
   readonly scaling: SignalName;
   readonly target?: number;
-  readonly period: number;
-  readonly scaleIn: number;
+  readonly period?: number;
+  readonly scaleIn?: number;
+  readonly scaleInInterval?: number;
   readonly tokensPerInstance?: number;
   readonly firstToken?: number;
   readonly seed: number;
@@ -119,8 +120,9 @@ program
   .option('--max-concurrency <number>', 'requests at one time on a target of bounded-concurrency', whole(1), 64)
   .addOption(new Option('--scaling <signal>', 'what a fleet follows').choices(SIGNALS).default(SIGNALS[0]))
   .option('--target <number>', 'value that the signal is held at (default: by signal)', above(0))
-  .option('--period <seconds>', "distance of the signal's datapoints", above(0), 10)
-  .option('--scale-in <seconds>', 'time below the target before an instance goes', above(0), 900)
+  .option('--period <seconds>', "distance of the signal's datapoints (default: by signal)", above(0))
+  .option('--scale-in <seconds>', 'time below the target before an instance goes (default: by signal)', above(0))
+  .option('--scale-in-interval <seconds>', 'least time from one that goes to the next (default: by signal)', above(0))
   .option('--tokens-per-instance <number>', 'tokens in progress that an instance should carry', whole(1))
   .option('--first-token <ms>', 'objective for inputs of up to 1024 tokens (default: 2000)', above(0))
   .option('--seed <number>', 'the same seed gives the same result', whole(0), 1)
@@ -132,7 +134,7 @@ Example, a day of a recorded envelope with the lengths of a recorded trace:
   $ npx cdk-inference-platform simulate --policy policy.json --trace trace.csv --envelope rates.csv --column rps --svg day.svg`,
   )
   .action(async (flags: SimulateFlags) => {
-    const { DEFAULT_TARGET, runSimulation } = await import('./simulate/run-command');
+    const { runSimulation } = await import('./simulate/run-command');
     runSimulation(
       {
         ...flags,
@@ -147,9 +149,10 @@ Example, a day of a recorded envelope with the lengths of a recorded trace:
         loseZoneAtHours: flags.loseZoneAt,
         balancing: flags.balancer,
         signal: flags.scaling,
-        target: flags.target ?? DEFAULT_TARGET[flags.scaling],
+        target: flags.target,
         periodSeconds: flags.period,
         scaleInSeconds: flags.scaleIn,
+        scaleInIntervalSeconds: flags.scaleInInterval,
         firstTokenMs: flags.firstToken,
         svgFile: flags.svg,
       },

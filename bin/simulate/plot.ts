@@ -153,9 +153,9 @@ function path(
     .join('');
 }
 
-/** Four or five round values from 0 to the greatest. */
-function roundTicks(greatest: number): number[] {
-  const rough = greatest / 4;
+/** Round values from 0 to the greatest, about so many. */
+function roundTicks(greatest: number, count = 4): number[] {
+  const rough = greatest / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough)!;
   return Array.from({ length: Math.ceil(greatest / step - 1e-9) + 1 }, (_, index) => index * step);
@@ -174,7 +174,7 @@ function timeTicks(length: number): {
   readonly unit: string;
 } {
   const [unit, seconds] = length > 7200 ? ['hours', 3600] : length > 300 ? ['minutes', 60] : ['seconds', 1];
-  const ticks = roundTicks(length / seconds).filter((tick) => tick * seconds <= length);
+  const ticks = roundTicks(length / seconds, 12).filter((tick) => tick * seconds <= length);
   return { unit, ticks: ticks.map((tick) => ({ at: tick * seconds, label: String(Number(tick.toPrecision(3))) })) };
 }
 

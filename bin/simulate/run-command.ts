@@ -13,8 +13,6 @@ import { summaryTable } from './summary-table';
 import { syntheticEnvelope, syntheticLengths } from './synthetic-load';
 import { readLengths, readTrace, type Trace } from './trace';
 
-export { DEFAULT_TARGET } from './scenario';
-
 /** What the command line gives. */
 export interface SimulateOptions extends Omit<FleetOptions, 'profiles' | 'initialCapacity'> {
   readonly policyFile?: string;

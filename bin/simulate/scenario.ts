@@ -21,23 +21,35 @@ export interface FleetOptions {
   /** Requests at one time of a target of `bounded-concurrency`. */
   readonly maxConcurrency: number;
   readonly signal: SignalName;
-  /** Value that the signal is held at. */
-  readonly target: number;
-  /** Distance of the signal's datapoints. */
-  readonly periodSeconds: number;
-  /** How long the signal is below before an instance is taken out. */
-  readonly scaleInSeconds: number;
+  /** How it is followed. @default - `FOLLOWING` of the signal */
+  readonly target?: number;
+  readonly periodSeconds?: number;
+  readonly scaleInSeconds?: number;
+  readonly scaleInIntervalSeconds?: number;
   /** Tokens in progress that an instance should carry. @default - `ratedTokens` of the first profile */
   readonly tokensPerInstance?: number;
 }
 
-/** Targets of the signals, where none is given. */
-export const DEFAULT_TARGET: Readonly<Record<SignalName, number>> = {
-  'fleet-load': 100,
-  'gpu-utilization': 70,
-  'messages-per-instance': 1,
-  concurrency: 30,
-  static: 100,
+/** How a signal is followed. */
+interface Following {
+  /** Value that it is held at. */
+  readonly target: number;
+  /** Distance of its datapoints. */
+  readonly periodSeconds: number;
+  /** How long it is low before an instance is taken out, and the least time from one to the next. */
+  readonly scaleInSeconds: number;
+  readonly scaleInIntervalSeconds: number;
+}
+
+/** AWS's own alarms of target tracking, of standard metrics: a quarter of an hour below, then each minute. */
+const STANDARD = { periodSeconds: 60, scaleInSeconds: 900, scaleInIntervalSeconds: 60 };
+
+/** How each signal is followed where nothing else is said: `fleet-load` by the defaults of `FleetScaling`. */
+export const FOLLOWING: Readonly<Record<Exclude<SignalName, 'static'>, Following>> = {
+  'fleet-load': { target: 100, periodSeconds: 10, scaleInSeconds: 600, scaleInIntervalSeconds: 300 },
+  'gpu-utilization': { target: 70, ...STANDARD },
+  'messages-per-instance': { target: 1, ...STANDARD },
+  concurrency: { target: 30, ...STANDARD },
 };
 
 /** The share of what an instance can hold that it should carry: the rest bridges the boot of the next one. */
@@ -56,12 +68,12 @@ const RATING = { drainSeconds: 300, kvCacheTarget: 80, gpuTarget: 70 };
 
 /** Alarms of target tracking: three datapoints out, and once a minute again. */
 const SCALE_OUT_AFTER = 3;
-const REPEAT_SECONDS = 60;
+const SCALE_OUT_SECONDS = 60;
 const SCALE_IN_BELOW = 0.9;
 
 /** How one fleet is made from the options. */
 export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
-  const { signal, periodSeconds } = options;
+  const { signal } = options;
   const tokensPerInstance = options.tokensPerInstance ?? ratedTokens(options.profiles[0]!);
   const plan: FleetPlan = {
     name,
@@ -75,17 +87,27 @@ export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
     balancing: { name: options.balancing, maxConcurrency: options.maxConcurrency },
   };
   if (signal === 'static') return plan;
+  const standard = FOLLOWING[signal];
+  const {
+    target = standard.target,
+    periodSeconds = standard.periodSeconds,
+    scaleInSeconds = standard.scaleInSeconds,
+    scaleInIntervalSeconds = standard.scaleInIntervalSeconds,
+  } = options;
+  const datapoints = (seconds: number) => Math.ceil(seconds / periodSeconds);
   return {
     ...plan,
     scaling: {
       signal: signal === 'fleet-load' ? fleetLoadSignal({ ...RATING, tokensPerInstance }) : PEER_SIGNALS[signal],
       periodSeconds,
       tracking: {
-        target: options.target,
+        target,
         scaleOutAfter: SCALE_OUT_AFTER,
-        scaleInAfter: Math.ceil(options.scaleInSeconds / periodSeconds),
+        scaleOutEvery: datapoints(SCALE_OUT_SECONDS),
+        scaleInAfter: datapoints(scaleInSeconds),
+        scaleInEvery: datapoints(scaleInIntervalSeconds),
         scaleInBelow: SCALE_IN_BELOW,
-        repeatAfter: Math.ceil(REPEAT_SECONDS / periodSeconds),
+        scaleInOn: signal === 'fleet-load' ? 'metricWithoutOne' : 'metric',
       },
     },
   };
