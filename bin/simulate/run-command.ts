@@ -43,6 +43,9 @@ const SAMPLES = 1000;
 /** Health checks of the load balancer: three of 10 s. */
 const SILENT_SECONDS = 30;
 
+/** What was in progress when a zone was lost came before it. */
+const BEFORE_LOSS_SECONDS = 60;
+
 /**
  * Replays a load against a policy, and prints and draws what came of it.
  *
@@ -77,7 +80,11 @@ export function runSimulation(
   const result = simulate(scenario, progressBar('simulate', output.progress));
   const measures = measure(result.requests, objective);
   const afterLoss =
-    zoneLoss && measure(result.requests, objective, { from: zoneLoss.atSeconds, to: zoneLoss.atSeconds + 3600 });
+    zoneLoss &&
+    measure(result.requests, objective, {
+      from: zoneLoss.atSeconds - BEFORE_LOSS_SECONDS,
+      to: zoneLoss.atSeconds + 3600,
+    });
   const title = `${plan.model}: ${options.signal}, ${options.balancing}`;
   output.print(`${title}\n`);
   output.print(summaryTable({ scenario, result, objective, measures, ...(afterLoss && { afterLoss }) }));

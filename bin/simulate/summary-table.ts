@@ -7,7 +7,7 @@ export interface Summary {
   readonly result: SimulationResult;
   readonly objective: FirstTokenObjective;
   readonly measures: Measures;
-  /** The hour after the loss of a zone. */
+  /** The hour after the loss of a zone, with what was in progress then. */
   readonly afterLoss?: Measures;
 }
 
