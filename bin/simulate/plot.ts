@@ -117,7 +117,7 @@ function drawPanel(panel: Panel, top: number, x: (at: number) => number, length:
     ),
     ...ticks.map((tick) => text(LEFT - 6, y(tick) + 4, String(Number(tick.toPrecision(3))), { anchor: 'end' })),
     ...times.map(({ at, label }) => text(x(at), top + PANEL_HEIGHT + 15, label, { anchor: 'middle' })),
-    text(right + 8, top + PANEL_HEIGHT + 15, unit),
+    text(right + 16, top + PANEL_HEIGHT + 15, unit),
     ...panel.curves.map(
       ({ points, colour, stepped }) =>
         `<path d="${path(points, x, y, stepped ?? false)}" fill="none" stroke="${colour}" stroke-width="1.4" stroke-linejoin="round"/>`,
