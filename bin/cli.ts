@@ -1,5 +1,7 @@
 #!/usr/bin/env node
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { BALANCERS, type BalancerName } from './simulate/balancers';
+import { SIGNALS, type SignalName } from './simulate/scaling-signals';
 import { UserError } from './user-error';
 
 const DEFAULT_PORT = 8787;
@@ -12,6 +14,35 @@ interface StartFlags {
   readonly port: number;
   readonly backend?: Readonly<Record<string, string>>;
   readonly logs?: boolean;
+}
+
+interface SimulateFlags {
+  readonly policy?: string;
+  readonly model?: string;
+  readonly trace?: string;
+  readonly envelope?: string;
+  readonly column?: string;
+  readonly day: number;
+  readonly rate?: number;
+  readonly hours: number;
+  readonly instance: readonly string[];
+  readonly min: number;
+  readonly max: number;
+  readonly initial?: number;
+  readonly boot: number;
+  readonly zones: number;
+  readonly loseZoneAt?: number;
+  readonly balancer: BalancerName;
+  readonly maxConcurrency: number;
+  readonly scaling: SignalName;
+  readonly target?: number;
+  readonly period?: number;
+  readonly scaleIn?: number;
+  readonly scaleInInterval?: number;
+  readonly tokensPerInstance?: number;
+  readonly firstToken?: number;
+  readonly seed: number;
+  readonly svg?: string;
 }
 
 const program = new Command('cdk-inference-platform')
@@ -67,6 +98,68 @@ Example:
     endOnSignal(() => stub.close());
   });
 
+program
+  .command('simulate')
+  .description('replay a load against a policy: what it would cost, and how soon it would answer')
+  .option('--policy <file>', 'policy to simulate (default: the reference policy)')
+  .option('--model <name>', 'model that is asked for (default: the first of the policy)')
+  .option('--trace <file>', 'CSV of time,input,output: requests to replay; with --envelope, their lengths')
+  .option('--envelope <file>', 'CSV of rates in windows of time')
+  .option('--column <name>', 'column of rates in the envelope')
+  .option('--day <number>', 'day of the envelope to begin with', atLeast(0), 0)
+  .option('--rate <number>', 'mean requests a second, of an envelope or the synthetic load', above(0))
+  .option('--hours <number>', 'length of an envelope or the synthetic load', above(0), 24)
+  .option('--instance <profile>', 'profile of the instances, by name or JSON file; repeatable: taken in turn', each, [])
+  .option('--min <number>', 'least instances of a fleet', whole(1), 3)
+  .option('--max <number>', 'most instances of a fleet', whole(1), 60)
+  .option('--initial <number>', 'instances at the start (default: --min)', whole(1))
+  .option('--boot <seconds>', 'from the launch of an instance to its first answer', above(0), 354)
+  .option('--zones <number>', 'availability zones', whole(1), 3)
+  .option('--lose-zone-at <hours>', 'lose one zone at that time', atLeast(0))
+  .addOption(new Option('--balancer <name>', 'between instances').choices(BALANCERS).default(BALANCERS[1]))
+  .option('--max-concurrency <number>', 'requests at one time on a target of bounded-concurrency', whole(1), 64)
+  .addOption(new Option('--scaling <signal>', 'what a fleet follows').choices(SIGNALS).default(SIGNALS[0]))
+  .option('--target <number>', 'value that the signal is held at (default: by signal)', above(0))
+  .option('--period <seconds>', "distance of the signal's datapoints (default: by signal)", above(0))
+  .option('--scale-in <seconds>', 'time below the target before an instance goes (default: by signal)', above(0))
+  .option('--scale-in-interval <seconds>', 'least time from one that goes to the next (default: by signal)', above(0))
+  .option('--tokens-per-instance <number>', 'tokens in progress that an instance should carry', whole(1))
+  .option('--first-token <ms>', 'objective for inputs of up to 1024 tokens (default: 2000)', above(0))
+  .option('--seed <number>', 'the same seed gives the same result', whole(0), 1)
+  .option('--svg <file>', 'write a plot of load, capacity and latency')
+  .addHelpText(
+    'after',
+    `
+Example, a day of a recorded envelope with the lengths of a recorded trace:
+  $ npx cdk-inference-platform simulate --policy policy.json --trace trace.csv --envelope rates.csv --column rps --svg day.svg`,
+  )
+  .action(async (flags: SimulateFlags) => {
+    const { runSimulation } = await import('./simulate/run-command');
+    runSimulation(
+      {
+        ...flags,
+        policyFile: flags.policy,
+        traceFile: flags.trace,
+        envelopeFile: flags.envelope,
+        instances: flags.instance,
+        minCapacity: flags.min,
+        maxCapacity: flags.max,
+        initialCapacity: flags.initial,
+        bootSeconds: flags.boot,
+        loseZoneAtHours: flags.loseZoneAt,
+        balancing: flags.balancer,
+        signal: flags.scaling,
+        target: flags.target,
+        periodSeconds: flags.period,
+        scaleInSeconds: flags.scaleIn,
+        scaleInIntervalSeconds: flags.scaleInInterval,
+        firstTokenMs: flags.firstToken,
+        svgFile: flags.svg,
+      },
+      { print: (text) => process.stdout.write(text), progress: process.stderr },
+    );
+  });
+
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`error: ${error instanceof UserError ? message : message.replace(/\s+/g, ' ')}\n`);
@@ -102,4 +195,31 @@ function backend(value: string, others?: Readonly<Record<string, string>>): Reco
     throw new InvalidArgumentError('It must be NAME=URL, such as chat-gpu=http://localhost:8000.');
   }
   return { ...others, [name]: url };
+}
+
+/** Reads a number of at least `least`; `whole` and `above` the same for whole numbers and for those above. */
+function atLeast(least: number): (value: string) => number {
+  return number(`a number of at least ${least}`, (value) => value >= least);
+}
+
+function above(bound: number): (value: string) => number {
+  return number(`a number above ${bound}`, (value) => value > bound);
+}
+
+function whole(least: number): (value: string) => number {
+  return number(`a whole number of at least ${least}`, (value) => Number.isSafeInteger(value) && value >= least);
+}
+
+function number(expected: string, holds: (value: number) => boolean): (value: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || !holds(value)) {
+      throw new InvalidArgumentError(`It must be ${expected}.`);
+    }
+    return value;
+  };
+}
+
+function each(value: string, others: readonly string[]): readonly string[] {
+  return [...others, value];
 }

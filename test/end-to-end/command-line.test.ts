@@ -21,6 +21,14 @@ describe('the command line says in one line what is wrong', () => {
     ['an unknown backend', ['start', '--backend', 'no-gpu=http://localhost:1'], 'no such backend, only chat-gpu'],
     ['a policy that is not there', ['start', '--policy', '/no/such/file.json'], 'cannot read the policy'],
     ['a policy that is no JSON', ['start', '--policy', policyFile('{"plans":')], 'is not valid JSON'],
+    ['a load that is not there', ['simulate', '--trace', '/no/such.csv'], 'cannot read /no/such.csv: ENOENT'],
+    [
+      'a row of a load',
+      ['simulate', '--trace', policyFile('time,input,output\n0,1,x\n')],
+      'line 2, column output: must be',
+    ],
+    ['an unknown balancer', ['simulate', '--balancer', 'random'], 'Allowed choices are round-robin'],
+    ['a number that is none', ['simulate', '--boot', 'soon'], 'It must be a number above 0'],
   ])('about %s', async (_, args, words) => {
     const { code, lines, output } = await failing(args);
     expect(lines).toEqual([expect.stringContaining(words)]);
@@ -65,6 +73,13 @@ describe('the command line says in one line what is wrong', () => {
     }
     expect(lines).toHaveLength(6);
   });
+});
+
+it('simulates the reference policy without a word to the progress of a log', async () => {
+  const { code, lines, output } = await failing(['simulate', '--hours', '0.2', '--rate', '4', '--max', '6']);
+  expect(lines).toEqual(['']);
+  expect(output).toContain('first token in time');
+  expect(code).toBe(0);
 });
 
 it('explains itself with an example', async () => {

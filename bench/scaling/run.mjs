@@ -1,0 +1,113 @@
+/**
+ * What a day of chat costs, and how soon it is answered, when a fleet follows different signals. Envelope of the rates:
+ * ServeGen, scaled to a mean of 12 requests a second; tokens: Azure; instances: Llama 2 70B on four A100. Peers are tuned
+ * on one day, to the cheapest setting with 99 % of first tokens in time, and scored on another; ours runs with its
+ * defaults. Then the same day with inputs 2.5 times as long, which nobody was tuned for.
+ *
+ *     node bench/scaling/run.mjs TRACE-FOLDER [SEEDS] [PLOT-FOLDER]
+ */
+import {
+  BOOTS,
+  dayOf,
+  demandOf,
+  GOAL,
+  heading,
+  longInputs,
+  mean,
+  planOf,
+  play,
+  plot,
+  profile,
+  score,
+  SCORING_DAY,
+  SEEDS,
+  seeds,
+  SHIFT,
+  sim,
+  TUNING_DAY,
+  WINDOW_SECONDS,
+} from './fleet-day.mjs';
+
+/** Signals of others, and the targets that are tried for each. */
+const PEERS = {
+  'GPU utilisation': { signal: 'gpu-utilization', targets: [50, 80, 95] },
+  'messages per instance': { signal: 'messages-per-instance', targets: [0.05, 0.1, 0.2, 0.5] },
+  concurrency: { signal: 'concurrency', targets: [24, 28, 32, 36, 40] },
+  // With the period and the way in of our own signal: what is left is what it counts.
+  'concurrency at 10 s': {
+    signal: 'concurrency',
+    targets: [24, 28, 32, 36, 40],
+    following: { periodSeconds: 10, scaleInSeconds: 600, scaleInIntervalSeconds: 300 },
+  },
+};
+const STATIC_SIZES = Array.from({ length: 14 }, (_, index) => 8 + index);
+const HINDSIGHT_UTILISATIONS = [0.75, 0.8, 0.85, 0.9, 0.95];
+
+const peerPlan =
+  ({ signal, following }, boot) =>
+  (target) =>
+  (trace) =>
+    planOf(trace, { signal, target, bootSeconds: boot, ...following });
+const staticPlan = (size) => (trace) =>
+  planOf(trace, { signal: 'static', bootSeconds: 0, minCapacity: size, maxCapacity: size });
+
+/** A schedule that knows the day: in each window what its arrivals, and those at the end of a boot, keep busy, over `u`. */
+const hindsightPlan = (boot) => (u) => (trace) => {
+  const demand = demandOf(trace);
+  const at = (seconds) => demand[Math.min(demand.length - 1, Math.floor(seconds / WINDOW_SECONDS))];
+  const plan = planOf(trace, { signal: 'static', bootSeconds: boot });
+  const once = { scaleOutAfter: 1, scaleOutEvery: 1, scaleInAfter: 1, scaleInEvery: 1, scaleInBelow: 1 };
+  return {
+    ...plan,
+    scaling: {
+      periodSeconds: 10,
+      signal: ({ now, inService, pending }) => {
+        const capacity = inService + pending;
+        return { value: Math.max(at(now), at(now + boot + 10)) / u / capacity, capacity };
+      },
+      tracking: { target: 1, scaleInOn: 'metric', ...once },
+    },
+  };
+};
+
+/** The cheapest setting that reaches the goal on the given days; the best one where none does. */
+function tune(settings, planFor, traces) {
+  const tried = settings.map((setting) => {
+    const runs = traces.map((trace, index) => play(trace, planFor(setting)(trace), index + 1));
+    return { setting, inTime: mean(runs, 'inTime'), hours: mean(runs, (run) => run.result.instanceHours) };
+  });
+  const enough = tried.filter(({ inTime }) => inTime >= GOAL).sort((a, b) => a.hours - b.hours);
+  return (enough[0] ?? tried.sort((a, b) => b.inTime - a.inTime)[0]).setting;
+}
+
+const tuning = seeds.map((seed) => dayOf(TUNING_DAY, seed));
+const scoring = seeds.map((seed) => dayOf(SCORING_DAY, seed));
+const shifted = seeds.map((seed) => dayOf(SCORING_DAY, seed, longInputs));
+const began = performance.now();
+console.log(
+  `${profile.name}; ${SEEDS} seeds; ${mean(scoring, (trace) => trace.arrivals.length).toFixed(0)} requests a day`,
+);
+
+const staticSize = tune(STATIC_SIZES, staticPlan, tuning);
+for (const boot of BOOTS) {
+  const ours = (trace) => planOf(trace, { signal: 'fleet-load', bootSeconds: boot });
+  const contenders = [['FleetLoad, its defaults', ours]];
+  for (const [name, peer] of Object.entries(PEERS)) {
+    const target = tune(peer.targets, peerPlan(peer, boot), tuning);
+    contenders.push([`${name}, tuned to ${target}`, peerPlan(peer, boot)(target)]);
+  }
+  contenders.push([`static, ${staticSize} instances`, staticPlan(staticSize)]);
+  const u = tune(HINDSIGHT_UTILISATIONS, hindsightPlan(boot), scoring);
+  contenders.push([`schedule in hindsight, ${(100 * u).toFixed(0)} % busy`, hindsightPlan(boot)(u)]);
+
+  heading(`Boot ${boot} s, day ${SCORING_DAY}`, scoring);
+  const runs = contenders.map(([name, plan]) => score(name, plan, scoring));
+  if (boot === BOOTS[0]) {
+    plot('day-fleet-load.svg', `FleetLoad, its defaults, boot ${boot} s`, runs[0][0]);
+    plot('day-concurrency.svg', `${contenders[3][0]}, boot ${boot} s`, runs[3][0]);
+  }
+  heading(`Boot ${boot} s, day ${SCORING_DAY}, inputs ${SHIFT} times as long`, shifted);
+  contenders.slice(0, -1).forEach(([name, plan]) => score(name, plan, shifted));
+}
+
+console.log(`\n${((performance.now() - began) / 1000).toFixed(0)} s`);
