@@ -1,3 +1,4 @@
+import { subscribe } from 'node:diagnostics_channel';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { InferencePolicy } from '../../../lib/policy/policy';
 import { describeEachStore } from '../../store-servers';
@@ -7,6 +8,10 @@ import { chunk, event, failing, HEALTHY, type StubBackend, startBackend } from '
 
 const CHAT = { model: 'llama', messages: [{ role: 'user', content: 'Hello' }] };
 const QUICK = { connectMs: 200, firstTokenMs: 150, totalMs: 400 };
+
+/** Connections that this process has opened as a client. */
+const opened: unknown[] = [];
+subscribe('net.client.socket', (message) => opened.push(message));
 
 describeEachStore('the gateway', (url) => {
   let first: StubBackend;
@@ -87,6 +92,16 @@ describeEachStore('the gateway', (url) => {
       ]);
       expect(refused.trips).toEqual([]);
     }
+  });
+
+  it('opens no connection for a request when one is kept, to the backend or to the store', async () => {
+    const send = start({ cache: {} });
+    await send(CHAT);
+    const before = opened.length;
+    expect(before).toBeGreaterThan(1);
+    for (let i = 0; i < 5; i++) await send({ ...CHAT, seed: i, stream: i % 2 === 0 });
+    expect(first.calls).toHaveLength(6);
+    expect(opened.length).toBe(before);
   });
 
   it('knows no model beyond those of the plan', async () => {
