@@ -3,7 +3,7 @@ import { type Environment, requiredVariable } from '../security/environment';
 import { environmentCredentials } from '../security/environment-credentials';
 import { signedHeaders } from '../security/signed-post';
 
-/** An AWS service that is called without its SDK client: client and store together exceed a handler's size. */
+/** An AWS service of which one operation is called: its SDK client would be three times the handler. */
 export interface AwsService {
   /** The service's name in signatures. */
   readonly name: string;
@@ -18,7 +18,6 @@ export interface AwsService {
 
 /** Services by their name in signatures: what their hosts begin with, and the variable by which SDKs move them. */
 const SERVICES = {
-  monitoring: 'AWS_ENDPOINT_URL_CLOUDWATCH',
   sqs: 'AWS_ENDPOINT_URL_SQS',
   autoscaling: 'AWS_ENDPOINT_URL_AUTO_SCALING',
 } as const;

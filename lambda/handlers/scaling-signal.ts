@@ -3,7 +3,7 @@ import { runRounds } from '../auto-scaling/rounds';
 import type { MetricSource, ScaledFleet } from '../auto-scaling/scaled-fleet';
 import { type Gauges, SignalRound } from '../auto-scaling/signal-round';
 import { awsService } from '../gauges/aws-service';
-import { newestOf, publish } from '../gauges/cloudwatch';
+import { cloudWatchClient, newestOf, publish } from '../gauges/cloudwatch';
 import { groupSize } from '../gauges/group';
 import { waitingMessages } from '../gauges/queue';
 import { lineWriter } from '../observability/line-writer';
@@ -33,7 +33,7 @@ const connection = new StoreConnection({
   },
 });
 const desk = new LoadDesk((commands) => connection.trip(commands));
-const metrics = awsService(environment, 'monitoring', SERVICE_TIMEOUT_MS);
+const metrics = cloudWatchClient(SERVICE_TIMEOUT_MS);
 const queues = awsService(environment, 'sqs', SERVICE_TIMEOUT_MS);
 const groups = awsService(environment, 'autoscaling', SERVICE_TIMEOUT_MS);
 
