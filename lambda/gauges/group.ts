@@ -1,4 +1,4 @@
-import { type AwsService, callQuery } from './aws-service';
+import { type AwsService, callQuery } from '../aws/service';
 
 /** The instances of an Auto Scaling group. */
 export interface GroupSize {

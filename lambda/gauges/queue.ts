@@ -1,4 +1,4 @@
-import { type AwsService, callJson } from './aws-service';
+import { type AwsService, callJson } from '../aws/service';
 
 /** Reads how many messages wait in a queue; those that workers hold, and delayed ones, are not counted. */
 export async function waitingMessages(service: AwsService, queueUrl: string): Promise<number> {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { runRounds } from '../auto-scaling/rounds';
 import type { MetricSource, ScaledFleet } from '../auto-scaling/scaled-fleet';
 import { type Gauges, SignalRound } from '../auto-scaling/signal-round';
-import { awsService } from '../gauges/aws-service';
+import { awsService } from '../aws/service';
 import { cloudWatchClient, newestOf, publish } from '../gauges/cloudwatch';
 import { groupSize } from '../gauges/group';
 import { waitingMessages } from '../gauges/queue';
