@@ -1,5 +1,6 @@
 export * from './backend';
 export * from './cache-settings';
 export * from './model';
+export * from './pipeline';
 export * from './policy';
 export * from './policy-document';
