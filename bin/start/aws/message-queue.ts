@@ -113,6 +113,7 @@ export class MessageQueue {
         clearTimeout(limit);
         gone.removeEventListener('abort', done);
         this.waiters.delete(done);
+        this.watch();
         resolve();
       };
       const limit = setTimeout(done, ms);
