@@ -32,7 +32,14 @@ export async function control(message: ControlMessage, ports: ControlPorts): Pro
   if (kind === 'split') return splitBatch(tenant, batchId, ports);
   const ended = await finalise({ tenant, id: batchId }, ports.policy.batch, ports);
   if (ended) {
-    ports.log({ level: 'info', message: 'results stand', tenant, batchId, status: ended.status, ...ended.result?.tally });
+    ports.log({
+      level: 'info',
+      message: 'results stand',
+      tenant,
+      batchId,
+      status: ended.status,
+      ...ended.result?.tally,
+    });
   }
   // An end whose news got lost is told as well.
   const batch = ended ?? (await ports.batches.find(tenant, batchId));
@@ -64,7 +71,11 @@ export async function sweep(ports: ControlPorts): Promise<void> {
 export async function close(
   tenant: string,
   id: string,
-  { batches, control: queue, now }: Pick<ControlPorts, 'control' | 'now'> & { batches: Pick<BatchBooks, 'counts' | 'change'> },
+  {
+    batches,
+    control: queue,
+    now,
+  }: Pick<ControlPorts, 'control' | 'now'> & { batches: Pick<BatchBooks, 'counts' | 'change'> },
 ): Promise<boolean> {
   const counts = await batches.counts(id);
   const closed = await batches.change(tenant, id, (batch) => endingOf(batch, counts, now()));
@@ -76,9 +87,7 @@ async function splitBatch(tenant: string, id: string, ports: ControlPorts): Prom
   const batch = await ports.batches.find(tenant, id);
   if (!batch) return;
   const plan = ports.policy.plans.find(({ name }) => name === batch.plan);
-  const end = plan
-    ? await split(batch, rulesOf(batch, ports, plan), ports)
-    : await withoutPlan(batch, ports);
+  const end = plan ? await split(batch, rulesOf(batch, ports, plan), ports) : await withoutPlan(batch, ports);
   ports.log({ level: 'info', message: 'split', tenant, batchId: id, end });
   if (end === 'continued') return;
   const after = await ports.batches.find(tenant, id);
@@ -86,7 +95,11 @@ async function splitBatch(tenant: string, id: string, ports: ControlPorts): Prom
   else await close(tenant, id, ports);
 }
 
-function rulesOf(batch: BatchRecord, { policy }: ControlPorts, plan: ResolvedPolicy['plans'][number]): Parameters<typeof split>[1] {
+function rulesOf(
+  batch: BatchRecord,
+  { policy }: ControlPorts,
+  plan: ResolvedPolicy['plans'][number],
+): Parameters<typeof split>[1] {
   const { maxLineBytes, maxRequests } = policy.batch;
   return {
     plan,
@@ -101,7 +114,9 @@ function rulesOf(batch: BatchRecord, { policy }: ControlPorts, plan: ResolvedPol
 async function withoutPlan({ tenant, id, plan }: BatchRecord, ports: ControlPorts): Promise<'failed'> {
   const message = `The plan ${plan} is not served any more.`;
   const fault = { code: 'plan_not_found', message, param: null, line: null };
-  await ports.batches.change(tenant, id, (batch) => (hasEnded(batch) ? undefined : failed(batch, [fault], ports.now())));
+  await ports.batches.change(tenant, id, (batch) =>
+    hasEnded(batch) ? undefined : failed(batch, [fault], ports.now()),
+  );
   return 'failed';
 }
 
