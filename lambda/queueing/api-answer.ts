@@ -17,8 +17,8 @@ export interface ApiRequest {
 export interface ApiAnswer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON, or as the stream that it is. */
-  readonly body?: object | { readonly stream: AsyncIterable<Uint8Array> };
+  /** Sent as JSON, or as the bytes that it is. */
+  readonly body?: object | Buffer;
 }
 
 /** A request that was carried out. */

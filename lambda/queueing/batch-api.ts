@@ -74,11 +74,11 @@ export class BatchApi {
     readonly name: string;
     readonly id: string;
   } {
-    const [, root, kind, id = '', action = ''] = path.replace(/\/+$/, '').split('/');
+    const [, root, kind, id = '', action = '', ...more] = path.replace(/\/+$/, '').split('/');
     const pattern = `/${root}/${kind}${id === '' ? '' : '/{id}'}${action === '' ? '' : `/${action}`}`;
     const name = `${httpMethod} ${pattern}`;
     const route = Object.hasOwn(this.routes, name) ? this.routes[name] : undefined;
-    if (!route || path.split('/').length > 6) throw ApiError.unknownPath(httpMethod, path);
+    if (!route || more.length > 0) throw ApiError.unknownPath(httpMethod, path);
     return { route, name, id };
   }
 }
@@ -88,30 +88,17 @@ async function send(
   client: ClientConnection,
   common: Readonly<Record<string, string>>,
 ): Promise<void> {
-  if (body && 'stream' in body) {
-    client.start(status, { ...common, ...headers });
-    for await (const chunk of body.stream as AsyncIterable<Uint8Array>) {
-      if (client.hungUp.aborted) return;
-      await client.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
-    }
-    await client.end();
-    return;
-  }
-  client.start(status, { ...common, ...(body && { 'content-type': 'application/json' }), ...headers });
-  await client.end(body && JSON.stringify(body));
+  const type = body && !Buffer.isBuffer(body) && { 'content-type': 'application/json' };
+  client.start(status, { ...common, ...type, ...headers });
+  await client.end(Buffer.isBuffer(body) ? body : body && JSON.stringify(body));
 }
 
-/** A stream that broke in its middle can tell the client only by ending; its length then is not what was promised. */
 async function sendError(
   error: ApiError,
   client: ClientConnection,
   headers: Readonly<Record<string, string>>,
 ): Promise<void> {
-  if (client.started) {
-    await client.end();
-    return;
-  }
-  client.start(error.status, { ...headers, ...error.headers, 'content-type': 'application/json' });
+  if (!client.started) client.start(error.status, { ...headers, ...error.headers, 'content-type': 'application/json' });
   await client.end(JSON.stringify(error.body));
 }
 

@@ -190,9 +190,12 @@ export function finalised(
   return hasEnded(batch) ? { ...next, status, result } : { ...next, status, result, endedAt: now };
 }
 
-/** Notes that an item's error was replaced after the results were put together; undefined where that is known. */
+/**
+ * Notes that an item's error was replaced after the wait for results had ended; undefined where it has not, or where that
+ * is known.
+ */
 export function outdated(batch: BatchRecord): BatchRecord | undefined {
-  return hasEnded(batch) && batch.ending !== undefined && !batch.stale ? { ...batch, stale: true } : undefined;
+  return batch.ending !== undefined && !batch.stale ? { ...batch, stale: true } : undefined;
 }
 
 function beginning(

@@ -7,7 +7,7 @@ import { type BatchInput, type BatchRecord, hasEnded } from './batch-record';
 import { batchRequestOf } from './batch-request';
 import { type BatchObject, batchObject } from './batch-view';
 import type { BatchBooks, ControlQueue, FileBooks, Shelves } from './books';
-import { close } from './control';
+import { close } from './close';
 import { fileKey } from './file-record';
 import { incomplete, notUploaded } from './files-api';
 import { isId } from './ids';

@@ -1,8 +1,9 @@
 import type { ResolvedBatch, ResolvedPolicy } from '../../lib/policy/defaults';
 import { modelsOf } from '../gateway/caller';
-import { endingOf, failed } from './batch-life';
+import { failed } from './batch-life';
 import { type BatchRecord, hasEnded } from './batch-record';
 import type { BatchBooks } from './books';
+import { close } from './close';
 import type { ControlMessage } from './control-message';
 import { finalise, type FinalisePorts } from './finalise';
 import { workKind } from './ids';
@@ -64,25 +65,6 @@ export async function sweep(ports: ControlPorts): Promise<void> {
   }
 }
 
-/**
- * Closes a batch where all its items have ended, or its time is over, and has it finalised. Of several that find the same,
- * one does it.
- */
-export async function close(
-  tenant: string,
-  id: string,
-  {
-    batches,
-    control: queue,
-    now,
-  }: Pick<ControlPorts, 'control' | 'now'> & { batches: Pick<BatchBooks, 'counts' | 'change'> },
-): Promise<boolean> {
-  const counts = await batches.counts(id);
-  const closed = await batches.change(tenant, id, (batch) => endingOf(batch, counts, now()));
-  if (closed) await queue.send({ v: 1, kind: 'finalise', tenant, batchId: id });
-  return closed !== undefined;
-}
-
 async function splitBatch(tenant: string, id: string, ports: ControlPorts): Promise<void> {
   const batch = await ports.batches.find(tenant, id);
   if (!batch) return;
@@ -123,13 +105,11 @@ async function withoutPlan({ tenant, id, plan }: BatchRecord, ports: ControlPort
 /** What is left to do when a batch has ended: to tell its tenant, and where errors were replaced since, to begin again. */
 async function afterEnd(batch: BatchRecord, ports: ControlPorts): Promise<void> {
   const { tenant, id } = batch;
-  if (batch.stale) {
-    await ports.control.send({ v: 1, kind: 'finalise', tenant, batchId: id });
-    return;
-  }
+  // Only of the end itself: what a redrive makes better is the same end.
   if (ports.addressOf(tenant) !== undefined && (batch.final?.revision ?? 1) === 1) {
     const event = endEvent(batch);
     await ports.control.send({ v: 1, kind: 'notify', tenant, batchId: id, event, attempt: 0, due: 0 });
   }
-  await ports.batches.unwatch(id);
+  if (batch.stale) await ports.control.send({ v: 1, kind: 'finalise', tenant, batchId: id });
+  else await ports.batches.unwatch(id);
 }

@@ -1,3 +1,4 @@
+import { buffer } from 'node:stream/consumers';
 import type { ResolvedBatch } from '../../lib/policy/defaults';
 import { headerOf } from '../gateway/http-event';
 import { type ApiAnswer, type ApiRequest, ok } from './api-answer';
@@ -23,7 +24,7 @@ export interface FilesPorts {
 }
 
 /** A larger file is not sent through the function: the client is sent to where it stands. */
-export const MOST_STREAMED_BYTES = 5 * 1024 * 1024;
+export const MOST_SENT_BYTES = 5 * 1024 * 1024;
 
 /** OpenAI's bounds of a part of the list of files. */
 const PAGE = { most: 10_000, usual: 10_000 };
@@ -61,7 +62,7 @@ export class FilesApi {
       pageOf(query, 'file', PAGE),
       (page) => this.ports.files.list(caller.tenant, page),
       ({ purpose, expiresAt }) => expiresAt > now && (query?.purpose === undefined || purpose === query.purpose),
-      fileObject,
+      (file) => Promise.resolve(fileObject(file)),
     );
     return ok(answer);
   }
@@ -95,12 +96,14 @@ export class FilesApi {
     const file = await this.find(caller.tenant, id);
     const found = await shelves.head(fileKey(file));
     if (!found) throw notUploaded(file, 'id');
-    if (found.bytes > MOST_STREAMED_BYTES) {
+    if (found.bytes > MOST_SENT_BYTES) {
       return { status: 302, headers: { location: await shelves.downloadUrl(fileKey(file), file.filename) } };
     }
     const object = await shelves.open(fileKey(file));
     if (!object) throw noSuchFile(id);
-    return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body: { stream: object.body } };
+    // Read to its end before the status is sent: a transfer from the bucket that breaks is an error, and no short file.
+    const body = await buffer(object.body);
+    return { status: 200, headers: { 'content-type': 'application/octet-stream' }, body };
   }
 
   /**

@@ -3,13 +3,12 @@ import { ModelKind } from '../../lib/policy/model';
 import { ApiError } from '../gateway/api-error';
 import { type Caller, modelsOf } from '../gateway/caller';
 import { headerOf, jsonBodyOf } from '../gateway/http-event';
-import type { ApiAnswer, ApiRequest } from './api-answer';
-import { ok } from './api-answer';
+import { type ApiAnswer, type ApiRequest, ok } from './api-answer';
 import { advanceSplit, cancelled, newBatch } from './batch-life';
 import { type BatchRecord, hasEnded } from './batch-record';
 import { type JobObject, jobObject } from './batch-view';
 import type { BatchBooks, ControlQueue, Shelves } from './books';
-import { close } from './control';
+import { close } from './close';
 import { isId } from './ids';
 import type { ItemMessage, ItemQueue, ResultLine } from './item';
 import { requestCheck } from './line-check';
@@ -78,7 +77,7 @@ export class JobsApi {
       pageOf(event.queryStringParameters, 'job', PAGE),
       (page) => this.ports.batches.list(caller.tenant, 'job', page),
       ({ expiresAt }) => expiresAt > now,
-      (job) => jobObject(job, undefined),
+      (job) => Promise.resolve(jobObject(job, undefined)),
     );
     return ok(answer);
   }

@@ -39,7 +39,7 @@ export async function listed<T extends { readonly id: string }, Shown extends { 
   page: Page,
   read: (page: Page) => Promise<readonly T[]>,
   isShown: (entry: T) => boolean,
-  show: (entry: T) => Shown | Promise<Shown>,
+  show: (entry: T) => Promise<Shown>,
 ): Promise<ListObject<Shown>> {
   const found: T[] = [];
   // One more than is shown tells whether there are more.
