@@ -80,9 +80,9 @@ describe('a split', () => {
 
   it('loses no line and counts none twice, wherever its function dies, and however often', async () => {
     const many = fc
-      .tuple(fc.array(kinds, { minLength: 1, maxLength: 30 }), fc.integer({ min: 1, max: 30 }))
+      .tuple(fc.array(kinds, { minLength: 15, maxLength: 30, size: 'max' }), fc.integer({ min: 10, max: 30 }))
       .map(([pattern, times]) => Array.from({ length: times }, () => pattern).flat() as Kind[]);
-    const deaths = fc.array(fc.nat(60), { maxLength: 12 });
+    const deaths = fc.array(fc.nat(400), { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(many, deaths, async (lines, crashes) => {
         const { memory, run, record } = surroundings(textOf(lines));
