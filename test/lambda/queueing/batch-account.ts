@@ -16,9 +16,10 @@ aws('s3').create_bucket(Bucket='work', CreateBucketConfiguration=dict(LocationCo
 aws('dynamodb').create_table(TableName='progress', BillingMode='PAY_PER_REQUEST',
   AttributeDefinitions=[dict(AttributeName=n, AttributeType='S') for n in ['pk', 'sk']],
   KeySchema=[dict(AttributeName='pk', KeyType='HASH'), dict(AttributeName='sk', KeyType='RANGE')])
-print(json.dumps({n: aws('sqs').create_queue(QueueName=n)['QueueUrl'] for n in ['items', 'control', 'dead']}))`;
+secret = aws('secretsmanager').create_secret(Name='webhooks', SecretString='master')['ARN']
+print(json.dumps({n: aws('sqs').create_queue(QueueName=n)['QueueUrl'] for n in ['items', 'control', 'dead']} | {'secret': secret}))`;
 
-export const POLICY = {
+const POLICY = {
   plans: [
     { name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000 },
     { name: 'chatOnly', requestsPerMinute: 600, tokensPerMinute: 200_000, models: ['llama'] },
@@ -52,16 +53,19 @@ export class BatchAccount {
     public readonly baseUrl: string,
   ) {}
 
-  public static async start(): Promise<BatchAccount> {
+  /** @param webhook where the tenant `told` is called */
+  public static async start(webhook?: string): Promise<BatchAccount> {
     const moto = await startMoto();
-    const urls = moto.python(ACCOUNT) as Record<'items' | 'control' | 'dead', string>;
+    const urls = moto.python(ACCOUNT) as Record<'items' | 'control' | 'dead' | 'secret', string>;
     const folder = mkdtempSync(join(tmpdir(), 'batch-'));
     const POLICY_FILE = join(folder, 'policy.json');
-    writeFileSync(POLICY_FILE, JSON.stringify(POLICY));
+    const told = { name: 'told', plan: 'standard', ...(webhook && { webhook: { url: webhook } }) };
+    writeFileSync(POLICY_FILE, JSON.stringify({ ...POLICY, tenants: [...POLICY.tenants, told] }));
     const environment = {
       ...moto.environment,
       ...{ BATCH_BUCKET: 'work', BATCH_TABLE: 'progress', POLICY_FILE },
       ...{ WORK_QUEUE_URL: urls.items, CONTROL_QUEUE_URL: urls.control, DEAD_LETTER_QUEUE_URL: urls.dead },
+      WEBHOOK_SECRET_ARN: urls.secret,
     };
     const front = spawn(process.execPath, [resolve(__dirname, 'batch-front.mjs')], {
       ...{ env: environment, stdio: ['ignore', process.env.FRONT_LOG ? 'inherit' : 'ignore', 'pipe', 'ipc'] },

@@ -51,6 +51,7 @@ describe('the life of a batch', () => {
       fc.record({ kind: fc.constant('close' as const), counted: fc.nat(12), after: fc.nat(WINDOW_SECONDS * 2) }),
       fc.record({ kind: fc.constantFrom('hold' as const, 'end' as const), owner: fc.constantFrom('a', 'b') }),
     );
+    type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
         let batch = BATCH;
@@ -70,7 +71,7 @@ describe('the life of a batch', () => {
       }),
     );
 
-    function apply(batch: BatchRecord, taken: Parameters<Parameters<typeof check>[0]>[0], now: number) {
+    function apply(batch: BatchRecord, taken: Step, now: number) {
       switch (taken.kind) {
         case 'split': {
           const { line, sent } = batch.split;
@@ -95,9 +96,6 @@ describe('the life of a batch', () => {
         case 'end':
           return batch.ending && finalised(batch, taken.owner, { tally: TALLY }, batch.ending, now);
       }
-    }
-    function check(_: (value: typeof step extends fc.Arbitrary<infer T> ? T : never) => void): void {
-      return undefined;
     }
   });
 

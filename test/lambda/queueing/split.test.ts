@@ -24,7 +24,7 @@ function surroundings(text: string) {
 }
 
 /** What a line of a file may be, and whether it is an item. */
-const kinds = fc.constantFrom('good', 'good', 'good', 'broken', 'twice', 'blank', 'long');
+const kinds = fc.constantFrom<Kind[]>('good', 'good', 'good', 'broken', 'twice', 'blank', 'long');
 type Kind = 'good' | 'broken' | 'twice' | 'blank' | 'long';
 
 function textOf(lines: readonly Kind[]): string {
@@ -60,10 +60,10 @@ describe('a split', () => {
   it('sends each good line once and refuses each bad one, with where it stands', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(kinds, { maxLength: 40 }), fc.integer({ min: 1, max: 99 }), async (lines, chunk) => {
-        const text = textOf(lines as Kind[]);
+        const text = textOf(lines);
         const { memory, run, record } = surroundings(text);
         memory.chunkBytes = chunk;
-        const { good, bad } = expectedOf(lines as Kind[]);
+        const { good, bad } = expectedOf(lines);
         expect(await run()).toBe(good.length > 0 ? 'done' : 'failed');
         expect(memory.sent.map(({ line }) => line)).toEqual(good);
         for (const { line, offset, length } of memory.sent) {
@@ -81,7 +81,7 @@ describe('a split', () => {
   it('loses no line and counts none twice, wherever its function dies, and however often', async () => {
     const many = fc
       .tuple(fc.array(kinds, { minLength: 15, maxLength: 30, size: 'max' }), fc.integer({ min: 10, max: 30 }))
-      .map(([pattern, times]) => Array.from({ length: times }, () => pattern).flat() as Kind[]);
+      .map(([pattern, times]) => Array.from({ length: times }, () => pattern).flat());
     const deaths = fc.array(fc.nat(400), { maxLength: 12 });
     await fc.assert(
       fc.asyncProperty(many, deaths, async (lines, crashes) => {
