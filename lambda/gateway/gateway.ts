@@ -1,4 +1,4 @@
-import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
+import type { ResolvedBackend, ResolvedModel } from '../../lib/policy/defaults';
 import { parseCacheControl } from '../caching/cache-control';
 import { cacheKey, keyScope } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
@@ -7,6 +7,7 @@ import { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type ChainLink, chainOf } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
 import { ApiError } from './api-error';
+import { type Caller, callerOf, modelsOf } from './caller';
 import type { ClientConnection } from './client-connection';
 import { compute, type ComputePorts } from './computation';
 import { headerOf, type HttpEvent, jsonBodyOf } from './http-event';
@@ -18,13 +19,6 @@ import type { Priority } from './priority';
 import { semanticSettings } from './semantic-step';
 import { parseServiceRequest } from './service-request';
 import { type Target, targetOf } from './target';
-
-/** Who calls, as the authorizer found out. */
-interface Caller {
-  readonly tenant: string;
-  readonly plan: ResolvedPlan;
-  readonly principal?: string;
-}
 
 /** The inference gateway: takes a request through all steps, and always answers. */
 export class Gateway {
@@ -90,7 +84,7 @@ export class Gateway {
     headers: Record<string, string>,
   ): Promise<void> {
     const target = targetOf(event.httpMethod, event.path);
-    const caller = this.callerOf(event);
+    const caller = callerOf(event, this.ports.policy.plans, this.ports.now());
     record.tenant = caller.tenant;
     record.plan = caller.plan.name;
     record.principal = caller.principal;
@@ -99,7 +93,7 @@ export class Gateway {
       await this.compute(event, target, caller, { client, record, headers });
       return;
     }
-    const models = openAiModels(this.modelsOf(caller));
+    const models = openAiModels(modelsOf(caller.plan, this.ports.policy.models));
     const answer =
       target.kind === 'listModels' ? listModels(models, this.since) : describeModel(models, target.model, this.since);
     client.start(200, { ...headers, 'content-type': 'application/json' });
@@ -113,7 +107,7 @@ export class Gateway {
     way: { client: ClientConnection; record: RequestRecord; headers: Record<string, string> },
   ): Promise<void> {
     const { tenant, plan } = caller;
-    const models = this.modelsOf(caller);
+    const models = modelsOf(plan, this.ports.policy.models);
     const request =
       target.kind === 'compute'
         ? parseInferenceRequest(target.endpoint, jsonBodyOf(event), models)
@@ -141,23 +135,6 @@ export class Gateway {
       },
       this.computePorts,
     );
-  }
-
-  /** The authorizer has let the caller in; a plan that the policy does not know yet or any more lets nobody compute. */
-  private callerOf(event: HttpEvent): Caller {
-    const { tenant, plan: name, expiresAt, principal } = event.requestContext.authorizer ?? {};
-    if (!tenant || !name) throw ApiError.unauthenticated();
-    // API Gateway remembers the authorizer's answer for minutes, and knows no end of a token.
-    if (expiresAt !== undefined && !(Number(expiresAt) > this.ports.now())) throw ApiError.tokenExpired();
-    const plan = this.ports.policy.plans.find((candidate) => candidate.name === name);
-    if (!plan) throw ApiError.forbidden(`The plan ${name} of this key is not served here.`);
-    return { tenant, plan, principal };
-  }
-
-  /** The models that exist for a caller: those of its plan. Any other is as unknown to it as a misspelt one. */
-  private modelsOf({ plan }: Caller): readonly ResolvedModel[] {
-    const { models } = this.ports.policy;
-    return plan.models ? models.filter(({ name }) => plan.models?.includes(name)) : models;
   }
 
   private cacheOf(
