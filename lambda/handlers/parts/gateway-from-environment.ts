@@ -10,6 +10,7 @@ import { httpBackends } from '../../backends/http-backends';
 import { LocalIndex } from '../../caching/local-index';
 import { announcer } from '../../circuit-breaking/announce';
 import { eventPublisher } from '../../events/environment';
+import type { Timer } from '../../fault-tolerance/hedge';
 import { LocalStore } from '../../fault-tolerance/local-store';
 import { Gateway } from '../../gateway/gateway';
 import type { SemanticPorts } from '../../gateway/semantic-step';
@@ -32,6 +33,14 @@ export interface GatewayParts {
   /** Writes a line to the log. */
   readonly writeLine: (line: string) => void;
 }
+
+/** Calls back after so many milliseconds, unless that is cancelled. */
+export const timer: Timer = (ms, callback) => {
+  const waiting = setTimeout(callback, ms);
+  return () => {
+    clearTimeout(waiting);
+  };
+};
 
 /**
  * Builds the gateway of a function that computes answers: of `inference`, which serves clients, and of `job-worker`, which
@@ -93,12 +102,7 @@ export function gatewayFrom(environment: NodeJS.ProcessEnv, serviceName: string)
     now: Date.now,
     random: Math.random,
     pause: (ms) => pause(ms),
-    timer: (ms, callback) => {
-      const timer = setTimeout(callback, ms);
-      return () => {
-        clearTimeout(timer);
-      };
-    },
+    timer,
     newId: randomUUID,
   });
   return { gateway, policy, names, writeLine };

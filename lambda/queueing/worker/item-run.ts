@@ -81,7 +81,8 @@ export class ItemRun {
     const line = await this.ports.read(item.input, item.offset, item.length);
     const { customId } = line ? itemRequest(item, line, '') : { customId: null };
     const message = 'This request could not be run before the end of the batch.';
-    return this.write(item, faultLine(item, customId, { code: 'batch_expired', message }));
+    // An answer that it got meanwhile stands.
+    return this.write({ ...item, redriven: undefined }, faultLine(item, customId, { code: 'batch_expired', message }));
   }
 
   /** Puts an item off at which the worker itself failed, or sets it aside. */
