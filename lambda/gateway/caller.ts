@@ -26,6 +26,9 @@ export function callerOf(event: HttpEvent, plans: readonly ResolvedPlan[], now: 
 }
 
 /** The models that exist for a plan. Any other is as unknown to its tenants as a misspelt one. */
-export function modelsOf(plan: Pick<ResolvedPlan, 'models'>, models: readonly ResolvedModel[]): readonly ResolvedModel[] {
+export function modelsOf(
+  plan: Pick<ResolvedPlan, 'models'>,
+  models: readonly ResolvedModel[],
+): readonly ResolvedModel[] {
   return plan.models ? models.filter(({ name }) => plan.models?.includes(name)) : models;
 }

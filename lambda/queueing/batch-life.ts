@@ -89,10 +89,17 @@ export function failed(batch: BatchRecord, faults: readonly BatchFault[], now: n
 }
 
 /** What is wrong with a batch whose input is not the object that it was made of: there is none, or another. */
-export function inputFault(found: object | undefined): BatchFault {
-  const [code, message] = found
-    ? ['input_file_changed', 'The input file was replaced after the batch was made. Make a new batch of it.']
-    : ['input_file_missing', 'The input file does not exist any more.'];
+export function inputFault(
+  { input }: BatchRecord,
+  found: { readonly etag: string } | undefined,
+): BatchFault | undefined {
+  if (!found) return faultOf('input_file_missing', 'The input file does not exist any more.');
+  if (input.etag === undefined || input.etag === found.etag) return undefined;
+  const message = 'The input file was replaced after the batch was made. Make a new batch of it.';
+  return faultOf('input_file_changed', message);
+}
+
+function faultOf(code: string, message: string): BatchFault {
   return { code, message, param: 'input_file_id', line: null };
 }
 
@@ -183,12 +190,18 @@ export function finalised(
   return hasEnded(batch) ? { ...next, status, result } : { ...next, status, result, endedAt: now };
 }
 
-/** Notes that an item's error was replaced after the results were put together; undefined where that is known. */
+/**
+ * Notes that an item's error was replaced after the wait for results had ended; undefined where it has not, or where that
+ * is known.
+ */
 export function outdated(batch: BatchRecord): BatchRecord | undefined {
-  return hasEnded(batch) && batch.ending !== undefined && !batch.stale ? { ...batch, stale: true } : undefined;
+  return batch.ending !== undefined && !batch.stale ? { ...batch, stale: true } : undefined;
 }
 
-function beginning(revision: number, ids: Pick<FinalState, 'outputFileId' | 'errorFileId'>): Omit<FinalState, 'owner' | 'until'> {
+function beginning(
+  revision: number,
+  ids: Pick<FinalState, 'outputFileId' | 'errorFileId'>,
+): Omit<FinalState, 'owner' | 'until'> {
   const tokens = { input: 0, cached: 0, output: 0, reasoning: 0 };
   const tally = { completed: 0, failed: 0, skipped: 0, tokens };
   return { ...ids, revision, line: 0, offset: 0, parts: [], walked: false, tally };

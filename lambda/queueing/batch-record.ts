@@ -81,8 +81,8 @@ export interface BatchInput {
   /** Key of the object. */
   readonly key: string;
   readonly bytes: number;
-  /** Of the object when the batch was made: another one is not what was asked for. */
-  readonly etag: string;
+  /** Of the object when the batch was made: another one is not what was asked for. A job's nobody else can write. */
+  readonly etag?: string;
   /** The file that the client uploaded; a job has none. */
   readonly fileId?: string;
 }

@@ -1,8 +1,9 @@
 import type { ResolvedBatch, ResolvedPolicy } from '../../lib/policy/defaults';
 import { modelsOf } from '../gateway/caller';
-import { endingOf, failed } from './batch-life';
+import { failed } from './batch-life';
 import { type BatchRecord, hasEnded } from './batch-record';
 import type { BatchBooks } from './books';
+import { close } from './close';
 import type { ControlMessage } from './control-message';
 import { finalise, type FinalisePorts } from './finalise';
 import { workKind } from './ids';
@@ -32,7 +33,14 @@ export async function control(message: ControlMessage, ports: ControlPorts): Pro
   if (kind === 'split') return splitBatch(tenant, batchId, ports);
   const ended = await finalise({ tenant, id: batchId }, ports.policy.batch, ports);
   if (ended) {
-    ports.log({ level: 'info', message: 'results stand', tenant, batchId, status: ended.status, ...ended.result?.tally });
+    ports.log({
+      level: 'info',
+      message: 'results stand',
+      tenant,
+      batchId,
+      status: ended.status,
+      ...ended.result?.tally,
+    });
   }
   // An end whose news got lost is told as well.
   const batch = ended ?? (await ports.batches.find(tenant, batchId));
@@ -57,28 +65,11 @@ export async function sweep(ports: ControlPorts): Promise<void> {
   }
 }
 
-/**
- * Closes a batch where all its items have ended, or its time is over, and has it finalised. Of several that find the same,
- * one does it.
- */
-export async function close(
-  tenant: string,
-  id: string,
-  { batches, control: queue, now }: Pick<ControlPorts, 'control' | 'now'> & { batches: Pick<BatchBooks, 'counts' | 'change'> },
-): Promise<boolean> {
-  const counts = await batches.counts(id);
-  const closed = await batches.change(tenant, id, (batch) => endingOf(batch, counts, now()));
-  if (closed) await queue.send({ v: 1, kind: 'finalise', tenant, batchId: id });
-  return closed !== undefined;
-}
-
 async function splitBatch(tenant: string, id: string, ports: ControlPorts): Promise<void> {
   const batch = await ports.batches.find(tenant, id);
   if (!batch) return;
   const plan = ports.policy.plans.find(({ name }) => name === batch.plan);
-  const end = plan
-    ? await split(batch, rulesOf(batch, ports, plan), ports)
-    : await withoutPlan(batch, ports);
+  const end = plan ? await split(batch, rulesOf(batch, ports, plan), ports) : await withoutPlan(batch, ports);
   ports.log({ level: 'info', message: 'split', tenant, batchId: id, end });
   if (end === 'continued') return;
   const after = await ports.batches.find(tenant, id);
@@ -86,7 +77,11 @@ async function splitBatch(tenant: string, id: string, ports: ControlPorts): Prom
   else await close(tenant, id, ports);
 }
 
-function rulesOf(batch: BatchRecord, { policy }: ControlPorts, plan: ResolvedPolicy['plans'][number]): Parameters<typeof split>[1] {
+function rulesOf(
+  batch: BatchRecord,
+  { policy }: ControlPorts,
+  plan: ResolvedPolicy['plans'][number],
+): Parameters<typeof split>[1] {
   const { maxLineBytes, maxRequests } = policy.batch;
   return {
     plan,
@@ -101,20 +96,20 @@ function rulesOf(batch: BatchRecord, { policy }: ControlPorts, plan: ResolvedPol
 async function withoutPlan({ tenant, id, plan }: BatchRecord, ports: ControlPorts): Promise<'failed'> {
   const message = `The plan ${plan} is not served any more.`;
   const fault = { code: 'plan_not_found', message, param: null, line: null };
-  await ports.batches.change(tenant, id, (batch) => (hasEnded(batch) ? undefined : failed(batch, [fault], ports.now())));
+  await ports.batches.change(tenant, id, (batch) =>
+    hasEnded(batch) ? undefined : failed(batch, [fault], ports.now()),
+  );
   return 'failed';
 }
 
 /** What is left to do when a batch has ended: to tell its tenant, and where errors were replaced since, to begin again. */
 async function afterEnd(batch: BatchRecord, ports: ControlPorts): Promise<void> {
   const { tenant, id } = batch;
-  if (batch.stale) {
-    await ports.control.send({ v: 1, kind: 'finalise', tenant, batchId: id });
-    return;
-  }
+  // Only of the end itself: what a redrive makes better is the same end.
   if (ports.addressOf(tenant) !== undefined && (batch.final?.revision ?? 1) === 1) {
     const event = endEvent(batch);
     await ports.control.send({ v: 1, kind: 'notify', tenant, batchId: id, event, attempt: 0, due: 0 });
   }
-  await ports.batches.unwatch(id);
+  if (batch.stale) await ports.control.send({ v: 1, kind: 'finalise', tenant, batchId: id });
+  else await ports.batches.unwatch(id);
 }

@@ -1,5 +1,12 @@
 import { advanceFinal, failed, finalised, held, HOLD_SECONDS, inputFault, LET_GO, SETTLED } from './batch-life';
-import { type BatchFault, type BatchRecord, type BatchResult, type FinalState, hasEnded, type Tally } from './batch-record';
+import {
+  type BatchFault,
+  type BatchRecord,
+  type BatchResult,
+  type FinalState,
+  hasEnded,
+  type Tally,
+} from './batch-record';
 import type { BatchBooks, ControlQueue, FileBooks, Shelves } from './books';
 import { fileKey, type FileRecord } from './file-record';
 import { workKind } from './ids';
@@ -120,7 +127,8 @@ class Finaliser {
   private async *lines(whole: boolean, cut: { walked: boolean }): AsyncGenerator<Line> {
     const { line, offset } = this.final;
     const input = await this.ports.shelves.open(this.batch.input.key, offset);
-    if (input?.etag !== this.batch.input.etag) throw new InputFault(inputFault(input));
+    const fault = inputFault(this.batch, input);
+    if (!input || fault) throw fault ? new InputFault(fault) : new Error('no input');
     let lines = 0;
     for await (const read of readLines(input.body, this.rules.maxLineBytes, { line, offset })) {
       if (!whole && lines === PART_LINES) {

@@ -14,9 +14,11 @@ export async function* inOrder<Item, Result>(
       // A failure is met in its turn, and is none that nobody handles until then.
       started.catch(() => undefined);
       running.push(started);
-      if (running.length >= atOnce) yield await (running.shift() as Promise<Result>);
+      if (running.length < atOnce) continue;
+      const [first] = running.splice(0, 1);
+      if (first) yield await first;
     }
-    while (running.length > 0) yield await (running.shift() as Promise<Result>);
+    for (const rest of running) yield await rest;
   } finally {
     await Promise.allSettled(running);
   }

@@ -58,7 +58,8 @@ export async function split(batch: BatchRecord, rules: SplitRules, ports: SplitP
     return giveUp(batch, ports, { code: 'request_limit_exceeded', message, param: null, line: null });
   }
   const input = await ports.shelves.open(batch.input.key);
-  if (input?.etag !== batch.input.etag) return giveUp(batch, ports, inputFault(input));
+  const fault = inputFault(batch, input);
+  if (!input || fault) return fault ? giveUp(batch, ports, fault) : 'over';
   return new Splitter(batch, rules, ports).run(input.body);
 }
 

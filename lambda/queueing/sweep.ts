@@ -24,11 +24,7 @@ export type Repair =
  * @param counts of its items; asked for only where they matter
  * @param now seconds since 1970
  */
-export async function repairOf(
-  batch: BatchRecord,
-  counts: () => Promise<ItemCounts>,
-  now: number,
-): Promise<Repair> {
+export async function repairOf(batch: BatchRecord, counts: () => Promise<ItemCounts>, now: number): Promise<Repair> {
   const { final, split } = batch;
   if (hasEnded(batch)) {
     const unfinished = batch.stale === true || (final !== undefined && final.until !== SETTLED);
