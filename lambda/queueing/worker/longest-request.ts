@@ -7,7 +7,10 @@ import { ModelKind } from '../../../lib/policy/model';
  *
  * @param name as items name it: of a service, its path
  */
-export function longestRequestMs({ models, backends }: Pick<ResolvedPolicy, 'models' | 'backends'>, name: string): number {
+export function longestRequestMs(
+  { models, backends }: Pick<ResolvedPolicy, 'models' | 'backends'>,
+  name: string,
+): number {
   const model = models.find((candidate) => nameOf(candidate) === name);
   const chain = backends.filter((backend) => model?.backends.includes(backend.name));
   return chain.reduce((sum, { timeouts }) => sum + timeouts.totalMs, 0);
