@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
@@ -235,7 +235,7 @@ export class BatchJobs extends Construct {
       description: "What the secrets of tenants' webhooks are derived from",
       encryptionKey,
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
-      removalPolicy,
+      removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
     });
     acknowledge(secret, {
       'AwsSolutions-SMG4':
