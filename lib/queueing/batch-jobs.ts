@@ -268,7 +268,7 @@ export class BatchJobs extends Construct {
     grantBooks(this.api, BATCH_CALLS['batch-api'], books);
     grantBooks(this.controller, BATCH_CALLS['batch-control'], books);
     grantBooks(this.worker, BATCH_CALLS['job-worker'], books);
-    grantSend(this.api, control.queue);
+    grantSend(this.api, work.queue, control.queue);
     grantSend(this.controller, work.queue, control.queue);
     grantSend(this.worker, work.queue, work.deadLetterQueue, control.queue);
     if (this.webhookSecret) grantReadSecret(this.controller, this.webhookSecret);

@@ -28,20 +28,20 @@ export const BATCH_CALLS = {
     rows: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
     objects: {
       'files/': ['GetObject', 'PutObject', 'DeleteObject'],
-      'jobs/': ['PutObject'],
+      'jobs/': ['PutObject', 'DeleteObject'],
       'items/': ['GetObject'],
     },
   },
   'batch-control': {
-    rows: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'Query'],
+    rows: ['GetItem', 'PutItem', 'DeleteItem', 'Query'],
     objects: {
       'files/': ['GetObject', 'PutObject', 'AbortMultipartUpload'],
       'jobs/': ['GetObject'],
-      'items/': ['GetObject', 'PutObject'],
+      'items/': ['GetObject', 'PutObject', 'AbortMultipartUpload', 'DeleteObject'],
     },
   },
   'job-worker': {
-    rows: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    rows: ['GetItem', 'PutItem', 'UpdateItem', 'Query'],
     objects: {
       'files/': ['GetObject'],
       'jobs/': ['GetObject'],

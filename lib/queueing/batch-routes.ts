@@ -44,5 +44,7 @@ export const BATCH_ROUTES: readonly ApiRoute[] = [
   { method: 'GET', path: '/v1/batches/{batch}' },
   { method: 'POST', path: '/v1/batches/{batch}/cancel' },
   { method: 'POST', path: '/v1/jobs', schema: JOB },
+  { method: 'GET', path: '/v1/jobs' },
   { method: 'GET', path: '/v1/jobs/{job}' },
+  { method: 'POST', path: '/v1/jobs/{job}/cancel' },
 ];

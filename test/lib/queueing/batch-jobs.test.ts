@@ -249,7 +249,7 @@ describe('the routes of batch jobs', () => {
   const ofBatches = methods.filter(({ Integration }) => JSON.stringify(Integration.Uri).includes('BatchApi'));
 
   it('are for the gateway’s callers, under their usage plans, checked and streamed', () => {
-    expect(ofBatches).toHaveLength(11);
+    expect(ofBatches).toHaveLength(13);
     for (const method of ofBatches) {
       expect(method).toMatchObject({
         ...{ AuthorizationType: 'CUSTOM', ApiKeyRequired: true },
