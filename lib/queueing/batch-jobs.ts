@@ -14,9 +14,10 @@ import { resolvePolicy } from '../policy/defaults';
 import { acknowledge } from '../security/acknowledge';
 import { LogBucket } from '../security/log-bucket';
 import { BatchFiles } from './batch-files';
-import { BATCH_CALLS, grantBooks, grantFeed, grantReadSecret, grantSend } from './batch-permissions';
+import { BATCH_CALLS, grantBooks, grantDelay, grantFeed, grantReadSecret, grantSend } from './batch-permissions';
 import { BatchProgress } from './batch-progress';
 import { BATCH_ROUTES } from './batch-routes';
+import { workerTimeout } from './worker-timeout';
 import { JobQueue } from './job-queue';
 
 /** An upload or download of what Lambda takes in one piece, on a slow line. */
@@ -30,12 +31,6 @@ const WHOLE_CPU_MB = 1769;
 
 /** Files that are cut up or put together at the same time; each takes a CPU for up to a quarter of an hour. */
 const CONTROL_WORKERS = 20;
-
-/** What a worker has on top of the longest request: for its items to wait out short refusals, and for its books. */
-const WORKER_SPARE = Duration.minutes(1);
-
-/** Lambda's limit of an invocation. */
-const LONGEST_INVOCATION = Duration.minutes(15);
 
 /**
  * Deliveries of an item's message before SQS sets it aside. The books count the workers that died at an item, and set it
@@ -145,9 +140,7 @@ export class BatchJobs extends Construct {
     const logBucket = props.logBucket ?? new LogBucket(this, 'AccessLogs');
     this.files = new BatchFiles(this, 'Files', { retentionDays: batch.retentionDays, logBucket, ...stored });
     this.progress = new BatchProgress(this, 'Progress', stored);
-    const workerTime = Duration.seconds(
-      Math.min(LONGEST_INVOCATION.toSeconds(), models.requestTime.toSeconds() + WORKER_SPARE.toSeconds()),
-    );
+    const workerTime = workerTimeout(models.policy);
     this.work = new JobQueue(this, 'Work', {
       workerTimeout: workerTime,
       maxReceiveCount: ITEM_RECEIVES,
@@ -270,6 +263,7 @@ export class BatchJobs extends Construct {
     grantBooks(this.worker, BATCH_CALLS['job-worker'], books);
     grantSend(this.api, work.queue, control.queue);
     grantSend(this.controller, work.queue, control.queue);
+    grantDelay(this.controller, control.queue);
     grantSend(this.worker, work.queue, work.deadLetterQueue, control.queue);
     if (this.webhookSecret) grantReadSecret(this.controller, this.webhookSecret);
   }
