@@ -36,10 +36,12 @@ export interface FinalisePorts {
 export interface FinaliseRules {
   readonly maxLineBytes: number;
   readonly retentionDays: number;
+  /** Lines whose results are written as one object. @default 50000 */
+  readonly partLines?: number;
 }
 
-/** Lines whose results are written as one object; what a crash costs at most. */
-export const PART_LINES = 50_000;
+/** What a crash costs at most. */
+const PART_LINES = 50_000;
 
 /** Results that are fetched at the same time. */
 const FETCHES = 48;
@@ -66,6 +68,7 @@ export async function finalise(
 }
 
 class Finaliser {
+  private readonly partLines: number;
   private renewedAt: number;
 
   constructor(
@@ -75,6 +78,7 @@ class Finaliser {
     private readonly rules: FinaliseRules,
     private readonly ports: FinalisePorts,
   ) {
+    this.partLines = rules.partLines ?? PART_LINES;
     this.renewedAt = ports.now();
   }
 
@@ -92,7 +96,7 @@ class Finaliser {
   /** Whether all is written at once, to where it is to stand. */
   private fitsOnePart(): boolean {
     const { split, input } = this.batch;
-    return split.done ? split.line <= PART_LINES : input.bytes <= PART_LINES * 60;
+    return split.done ? split.line <= this.partLines : input.bytes <= this.partLines * 60;
   }
 
   /** Writes the results of the next lines; false where another has taken over. */
@@ -131,7 +135,7 @@ class Finaliser {
     if (!input || fault) throw fault ? new InputFault(fault) : new Error('no input');
     let lines = 0;
     for await (const read of readLines(input.body, this.rules.maxLineBytes, { line, offset })) {
-      if (!whole && lines === PART_LINES) {
+      if (!whole && lines === this.partLines) {
         cut.walked = false;
         return;
       }
