@@ -280,7 +280,7 @@ if (!hasMoto) {
     });
 
     it('gets a precise error for an upload that was cut off in its middle', async () => {
-      const form = await new Response(
+      const form = new Response(
         Object.entries({ purpose: 'batch', file: new File(['{}'], 'x.jsonl') }).reduce((data, [name, value]) => {
           data.append(name, value);
           return data;
