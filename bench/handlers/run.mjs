@@ -43,7 +43,22 @@ function importTime(file) {
     process.exit();`;
   const { stdout, stderr, status } = spawnSync(node, ['--input-type=module', '-e', script], {
     encoding: 'utf8',
-    env: { AWS_REGION: 'eu-west-1', TABLE_NAME: 'keys', STORE_URL: 'redis://127.0.0.1:1', POLICY_FILE: policyFile },
+    env: {
+      ...{
+        AWS_REGION: 'eu-west-1',
+        TABLE_NAME: 'keys',
+        STORE_URL: 'redis://127.0.0.1:1',
+        POLICY_FILE: policyFile,
+        FLEETS: '[]',
+        METRICS_NAMESPACE: 'x',
+      },
+      ...{
+        BATCH_BUCKET: 'work',
+        BATCH_TABLE: 'progress',
+        WORK_QUEUE_URL: 'https://work',
+        CONTROL_QUEUE_URL: 'https://control',
+      },
+    },
   });
   if (status !== 0) throw new Error(`${file}: ${stderr.slice(-2000)}`);
   return Number(stdout.trim().split('\n').at(-1));

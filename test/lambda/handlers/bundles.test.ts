@@ -18,6 +18,10 @@ const env = {
   FLEETS: '[]',
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
+  BATCH_BUCKET: 'work',
+  BATCH_TABLE: 'progress',
+  WORK_QUEUE_URL: 'https://work',
+  CONTROL_QUEUE_URL: 'https://control',
   POLICY_FILE: policyFile,
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
