@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ageIn } from './jobs/age';
 import { BALANCERS, type BalancerName } from './simulate/balancers';
 import { SIGNALS, type SignalName } from './simulate/scaling-signals';
 import { UserError } from './user-error';
@@ -43,6 +44,19 @@ interface SimulateFlags {
   readonly firstToken?: number;
   readonly seed: number;
   readonly svg?: string;
+}
+
+interface JobsFlags {
+  readonly stack?: string;
+  readonly queueUrl?: string;
+  readonly table?: string;
+  readonly tenant?: string;
+  readonly batch?: string;
+  readonly reason?: string;
+  readonly olderThan?: number;
+  readonly region?: string;
+  readonly awsEndpoint?: string;
+  readonly dryRun?: boolean;
 }
 
 const program = new Command('cdk-inference-platform')
@@ -160,11 +174,49 @@ Example, a day of a recorded envelope with the lengths of a recorded trace:
     );
   });
 
+const jobs = program.command('jobs').description('look after the batches and jobs of a platform on AWS');
+const withPlaces = (command: Command) =>
+  command
+    .option('--stack <name>', 'stack whose outputs say where the work queue and the table are')
+    .option('--queue-url <url>', 'the work queue')
+    .option('--table <name>', 'the table of batches; without it, letters of ended batches are sent back too')
+    .option('--tenant <name>', 'only letters of this tenant')
+    .option('--batch <id>', 'only letters of this batch or job')
+    .option('--reason <reason>', 'only letters with this reason')
+    .option('--older-than <age>', 'only letters of at least this age, such as 90s, 15m, 2h or 3d', age)
+    .option('--region <region>', "the platform's region (default: AWS_REGION)")
+    .option('--aws-endpoint <url>', 'where AWS is, for an emulator');
+withPlaces(jobs.command('list'))
+  .description('show the dead letters')
+  .action((flags: JobsFlags) => runJobsCommand('list', flags));
+withPlaces(jobs.command('redrive'))
+  .description('send dead letters back to the workers')
+  .option('--dry-run', 'only show what would be sent back')
+  .addHelpText(
+    'after',
+    `
+Example, after a backend was repaired:
+  $ npx cdk-inference-platform jobs redrive --stack Platform --reason backend_failed --dry-run`,
+  )
+  .action((flags: JobsFlags) => runJobsCommand('redrive', flags));
+
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`error: ${error instanceof UserError ? message : message.replace(/\s+/g, ' ')}\n`);
   process.exit(1);
 });
+
+async function runJobsCommand(action: 'list' | 'redrive', flags: JobsFlags): Promise<void> {
+  const { runJobs } = await import('./jobs/run-command');
+  const { tenant, batch, reason, olderThan: olderThanMs, dryRun, ...places } = flags;
+  await runJobs(
+    { ...places, action, dryRun: dryRun === true, filter: { tenant, batch, reason, olderThanMs } },
+    {
+      print: (text) => process.stdout.write(text),
+      progress: (text) => process.stderr.isTTY && process.stderr.write(text),
+    },
+  );
+}
 
 /** The first signal ends the run cleanly, a later one at once. */
 function endOnSignal(close: () => Promise<void>): void {
@@ -218,6 +270,12 @@ function number(expected: string, holds: (value: number) => boolean): (value: st
     }
     return value;
   };
+}
+
+function age(text: string): number {
+  const ms = ageIn(text);
+  if (ms === undefined) throw new InvalidArgumentError('It must be a whole number and s, m, h or d, such as 2h.');
+  return ms;
 }
 
 function each(value: string, others: readonly string[]): readonly string[] {

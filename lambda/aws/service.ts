@@ -23,6 +23,7 @@ export interface AwsService extends RetryPorts {
 /** Services by their name in signatures: what their hosts begin with, and the variable by which SDKs move them. */
 const SERVICES = {
   autoscaling: 'AWS_ENDPOINT_URL_AUTO_SCALING',
+  cloudformation: 'AWS_ENDPOINT_URL_CLOUDFORMATION',
   dynamodb: 'AWS_ENDPOINT_URL_DYNAMODB',
   s3: 'AWS_ENDPOINT_URL_S3',
   secretsmanager: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',

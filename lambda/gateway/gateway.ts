@@ -15,6 +15,7 @@ import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels, openAiModels } from './models-list';
 import type { GatewayPorts } from './ports';
+import type { Priority } from './priority';
 import { semanticSettings } from './semantic-step';
 import { parseServiceRequest } from './service-request';
 import { type Target, targetOf } from './target';
@@ -42,16 +43,21 @@ export class Gateway {
   }
 
   /**
-   * Serves one request. Settles when the answer is sent, the books are settled, the record is written and breakers that
-   * changed are announced.
+   * Serves one request. Settles with its record when the answer is sent, the books are settled, the record is written and
+   * breakers that changed are announced.
    */
-  public async serve(event: HttpEvent, client: ClientConnection): Promise<void> {
+  public async serve(
+    event: HttpEvent,
+    client: ClientConnection,
+    priority: Priority = 'interactive',
+  ): Promise<RequestRecord> {
     const { now, newId, record: write, announce } = this.ports;
     const requestId = event.requestContext.requestId ?? newId();
     const record: RequestRecord = {
       requestId,
       startedAt: now(),
       durationMs: 0,
+      priority,
       status: 200,
       storeLost: false,
       hungUp: false,
@@ -65,8 +71,10 @@ export class Gateway {
     record.durationMs = now() - record.startedAt;
     write(record);
     const { transitions = [] } = record;
-    if (transitions.length === 0) return;
-    await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
+    if (transitions.length > 0) {
+      await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
+    }
+    return record;
   }
 
   private async answer(
@@ -120,6 +128,7 @@ export class Gateway {
         chain: this.chains.get(model) ?? [],
         cache,
         idempotency,
+        priority: way.record.priority,
         client: way.client,
         record: way.record,
         headers: way.headers,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type OpenAI, toFile } from 'openai';
 import { webhookSecret } from '../../../lambda/queueing/webhook';
 import { hasMoto } from '../moto-server';
-import { answer, BatchAccount, chatLine } from '../queueing/batch-account';
+import { answer, BatchAccount, chatLine, POLICY } from '../queueing/batch-account';
 
 interface Call {
   readonly headers: IncomingHttpHeaders;
@@ -33,7 +33,9 @@ if (!hasMoto) {
         });
       });
       await new Promise<void>((listening) => receiver.listen(0, '127.0.0.1', listening));
-      account = await BatchAccount.start(`http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`);
+      const webhook = { url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook` };
+      const tenants = [...POLICY.tenants, { name: 'told', plan: 'standard', webhook }];
+      account = await BatchAccount.start({ ...POLICY, tenants });
       client = account.client('told');
     }, 90_000);
     afterAll(async () => {

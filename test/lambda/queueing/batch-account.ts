@@ -9,6 +9,7 @@ import { batchStores } from '../../../lambda/batch-store/environment';
 import type { ItemMessage, ResultLine } from '../../../lambda/queueing/item';
 import { answeredLine, faultLine, outcomeOf } from '../../../lambda/queueing/result-line';
 import { type MotoServer, startMoto } from '../moto-server';
+import { type Recorder, startRecorder } from '../recorded-calls';
 
 /** What background work needs in an account, as the constructs make it. */
 const ACCOUNT = `
@@ -16,10 +17,11 @@ aws('s3').create_bucket(Bucket='work', CreateBucketConfiguration=dict(LocationCo
 aws('dynamodb').create_table(TableName='progress', BillingMode='PAY_PER_REQUEST',
   AttributeDefinitions=[dict(AttributeName=n, AttributeType='S') for n in ['pk', 'sk']],
   KeySchema=[dict(AttributeName='pk', KeyType='HASH'), dict(AttributeName='sk', KeyType='RANGE')])
+urls = {n: aws('sqs').create_queue(QueueName=n)['QueueUrl'] for n in ['items', 'control', 'dead']}
 secret = aws('secretsmanager').create_secret(Name='webhooks', SecretString='master')['ARN']
-print(json.dumps({n: aws('sqs').create_queue(QueueName=n)['QueueUrl'] for n in ['items', 'control', 'dead']} | {'secret': secret}))`;
+print(json.dumps(dict(urls, secret=secret)))`;
 
-const POLICY = {
+export const POLICY = {
   plans: [
     { name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000 },
     { name: 'chatOnly', requestsPerMinute: 600, tokensPerMinute: 200_000, models: ['llama'] },
@@ -47,28 +49,39 @@ export type Treatment = (
 export class BatchAccount {
   private constructor(
     private readonly moto: MotoServer,
+    /** What notes the calls of each function. */
+    public readonly recorders: Readonly<Record<'api' | 'control', Recorder>>,
     private readonly front: ChildProcess,
     private readonly folder: string,
     public readonly environment: NodeJS.ProcessEnv,
     public readonly baseUrl: string,
   ) {}
 
-  /** @param webhook where the tenant `told` is called */
-  public static async start(webhook?: string): Promise<BatchAccount> {
+  public static async start(policy: object = POLICY): Promise<BatchAccount> {
     const moto = await startMoto();
     const urls = moto.python(ACCOUNT) as Record<'items' | 'control' | 'dead' | 'secret', string>;
     const folder = mkdtempSync(join(tmpdir(), 'batch-'));
     const POLICY_FILE = join(folder, 'policy.json');
-    const told = { name: 'told', plan: 'standard', ...(webhook && { webhook: { url: webhook } }) };
-    writeFileSync(POLICY_FILE, JSON.stringify({ ...POLICY, tenants: [...POLICY.tenants, told] }));
+    writeFileSync(POLICY_FILE, JSON.stringify(policy));
     const environment = {
       ...moto.environment,
       ...{ BATCH_BUCKET: 'work', BATCH_TABLE: 'progress', POLICY_FILE },
       ...{ WORK_QUEUE_URL: urls.items, CONTROL_QUEUE_URL: urls.control, DEAD_LETTER_QUEUE_URL: urls.dead },
       WEBHOOK_SECRET_ARN: urls.secret,
     };
+    const recorders = {
+      api: await startRecorder('batch-api', environment),
+      control: await startRecorder('batch-control', environment),
+    };
+    const { api, control } = recorders;
+    const ways = {
+      ...{ AWS_OF_API: api.environment.AWS_ENDPOINT_URL, AWS_OF_CONTROL: control.environment.AWS_ENDPOINT_URL },
+    };
     const front = spawn(process.execPath, [resolve(__dirname, 'batch-front.mjs')], {
-      ...{ env: environment, stdio: ['ignore', process.env.FRONT_LOG ? 'inherit' : 'ignore', 'pipe', 'ipc'] },
+      ...{
+        env: { ...environment, ...ways },
+        stdio: ['ignore', process.env.FRONT_LOG ? 'inherit' : 'ignore', 'pipe', 'ipc'],
+      },
     });
     const port = await new Promise<string>((ready, failed) => {
       let told = '';
@@ -80,7 +93,7 @@ export class BatchAccount {
         failed(new Error(told));
       });
     });
-    return new BatchAccount(moto, front, folder, environment, `http://127.0.0.1:${port}`);
+    return new BatchAccount(moto, recorders, front, folder, environment, `http://127.0.0.1:${port}`);
   }
 
   public get stores() {
@@ -154,6 +167,7 @@ export class BatchAccount {
     const gone = new Promise((finish) => this.front.once('exit', finish));
     this.front.kill();
     await gone;
+    await Promise.all([this.recorders.api.close(), this.recorders.control.close()]);
     await this.moto.close();
     rmSync(this.folder, { recursive: true });
   }

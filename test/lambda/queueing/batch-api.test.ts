@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import OpenAI, { toFile } from 'openai';
 import { hasMoto } from '../moto-server';
+import { callsOf } from '../recorded-calls';
 import { answer, BatchAccount, chatLine } from './batch-account';
 
 const ABSENT_FILE = `file-${'0'.repeat(26)}`;
@@ -381,6 +382,11 @@ if (!hasMoto) {
       expect(await client.post(`/jobs/${job.id}/cancel`)).toMatchObject({ status: 'cancelling' });
       await settle();
       expect(await client.get(`/jobs/${job.id}`)).toMatchObject({ status: 'cancelled', response: null });
+    });
+
+    it.each(['batch-api', 'batch-control'])('has %s call of AWS what is recorded, and its role permits', (handler) => {
+      const { recorded, seen } = callsOf(handler, 'openai-client');
+      expect(seen).toEqual(recorded);
     });
   });
 }

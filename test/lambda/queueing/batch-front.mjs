@@ -12,9 +12,14 @@ globalThis.awslambda = {
   HttpResponseStream: { from: (stream, metadata) => (stream.emit('metadata', metadata), stream) },
 };
 
-const [api, control] = await Promise.all(
-  ['batch-api', 'batch-control'].map((name) => import(`../../../dist/handlers/${name}/index.mjs`)),
-);
+/** Each function finds AWS at an address of its own, where its calls are noted. */
+async function load(name, endpoint) {
+  process.env.AWS_ENDPOINT_URL = endpoint;
+  return import(`../../../dist/handlers/${name}/index.mjs`);
+}
+
+const api = await load('batch-api', process.env.AWS_OF_API);
+const control = await load('batch-control', process.env.AWS_OF_CONTROL);
 
 const server = createServer(async (request, response) => {
   const body = await buffer(request);
