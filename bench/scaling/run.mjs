@@ -61,10 +61,12 @@ const hindsightPlan = (boot) => (u) => (trace) => {
     ...plan,
     scaling: {
       periodSeconds: 10,
-      signal: ({ now, inService, pending }) => {
-        const capacity = inService + pending;
-        return { value: Math.max(at(now), at(now + boot + 10)) / u / capacity, capacity };
-      },
+      signal:
+        () =>
+        ({ now, inService, pending }) => {
+          const capacity = inService + pending;
+          return { value: Math.max(at(now), at(now + boot + 10)) / u / capacity, capacity };
+        },
       tracking: { target: 1, scaleInOn: 'metric', ...once },
     },
   };

@@ -14,6 +14,7 @@ import { acknowledge } from '../security/acknowledge';
 import { FleetPolicies } from './fleet-policies';
 import type { GpuFleet } from './gpu-fleet';
 import type { FleetScalingSettings } from './scaling-settings';
+import { validateScalingPeriod } from './validate-fleet';
 
 const NAMESPACE = 'InferencePlatform/Scaling';
 
@@ -234,9 +235,7 @@ function validateProps({ fleets, queue }: FleetScalingProps, period: Duration): 
       `fleets must have 1 to ${MOST_FLEETS} entries, got ${names.length}: scale the others by another one`,
     );
   }
-  if (![10, 30, 60].includes(period.toSeconds())) {
-    throw new Error(`period must be 10, 30 or 60 seconds, got ${period.toSeconds()}`);
-  }
+  validateScalingPeriod('period', period);
   for (const [name, scaled] of Object.entries(fleets)) validateFleet(`fleets["${name}"]`, scaled, queue);
 }
 

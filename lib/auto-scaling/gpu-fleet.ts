@@ -195,7 +195,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       'AwsSolutions-EC26':
         'The rule cannot follow the reference from a mixed-instances group to its launch template, where each volume is encrypted.',
     });
-    this.utilizationPolicy = this.followGpuUtilization();
+    this.utilizationPolicy = this.followGpuUtilization(props.scalingPeriod ?? Duration.seconds(METRICS_INTERVAL));
   }
 
   /**
@@ -388,7 +388,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   }
 
   /** The metric's period is set on the L1: the L2 drops it, and a minute's wait is a minute of queueing. */
-  private followGpuUtilization(): autoscaling.CfnScalingPolicy {
+  private followGpuUtilization(period: Duration): autoscaling.CfnScalingPolicy {
     return new autoscaling.CfnScalingPolicy(this, 'FollowGpuUtilization', {
       autoScalingGroupName: this.group.autoScalingGroupName,
       policyType: 'TargetTrackingScaling',
@@ -406,7 +406,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
                   dimensions: [{ name: 'Fleet', value: this.fleetName }],
                 },
                 stat: 'Average',
-                period: METRICS_INTERVAL,
+                period: period.toSeconds(),
               },
             },
           ],

@@ -28,6 +28,7 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   if (settings.volumeInitializationRate !== undefined) {
     whole('volumeInitializationRate', settings.volumeInitializationRate, 100, 300, ' MiB/s');
   }
+  validateScalingPeriod('scalingPeriod', settings.scalingPeriod);
   duration('bootTime', settings.bootTime ?? Duration.minutes(15), Duration.minutes(1), MAX_BOOT);
   duration('drainTime', drainTime, Duration.seconds(10), MAX_DRAIN);
   validateServer(settings);
@@ -38,6 +39,12 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   if (control?.maxConcurrency !== undefined)
     whole('concurrencyControl.maxConcurrency', control.maxConcurrency, 1, 1000);
   if (control?.controlPort !== undefined) whole('concurrencyControl.controlPort', control.controlPort, 1, 65535);
+}
+
+/** The periods at which target tracking can look at a metric. @throws where it is another one */
+export function validateScalingPeriod(name: string, period: Duration | undefined): void {
+  if (period === undefined || [10, 30, 60].includes(period.toSeconds())) return;
+  throw new Error(`${name} must be 10, 30 or 60 seconds, got ${period.toSeconds()}`);
 }
 
 /**

@@ -78,6 +78,20 @@ describe('an inference platform', () => {
     expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformJobsQueue') });
   });
 
+  it('looks at the load of its fleets as often as target tracking can where it runs', () => {
+    const slow = templateOf(
+      (stack) =>
+        new InferencePlatform(stack, 'Platform', {
+          policy: POLICY,
+          fleets: FLEETS,
+          scalingPeriod: Duration.seconds(60),
+        }),
+    );
+    const policies = Object.values(slow.findResources('AWS::AutoScaling::ScalingPolicy'));
+    expect(JSON.stringify(policies)).toContain('"Period":60');
+    expect(JSON.stringify(policies)).not.toMatch(/"Period":(10|30)\b/);
+  });
+
   it('empties an instance for as long as a request of its backend may take', () => {
     const backends = [{ name: 'gpu', timeouts: { totalMs: 120_500 } }, POLICY.backends[1]!];
     const timed = templateOf(
