@@ -1,5 +1,8 @@
-/** What is kept free for a change of the load during a boot, of each instance, for each second of it. */
-const FREE_FOR_EACH_SECOND = 0.1 / 360;
+/** What is kept free of each instance in any case: at its rating, a fleet cannot tell how much more there would be. */
+const FREE = 0.035;
+
+/** What is kept free of it for a change of the load during a boot, for each second of that. */
+const FREE_FOR_EACH_SECOND = 0.05 / 360;
 
 /** Boots beyond this are waited for, not bridged, in seconds. */
 const LONGEST_BRIDGED = 900;
@@ -9,12 +12,12 @@ const LONGEST_BRIDGED = 900;
  * many varies less than each. Where a full fleet queues, everyone waits behind the few that are too many; where it
  * refuses those, nobody else does, and none need be kept.
  */
-const FREE_FOR_CHANCE = { queueing: 0.35, refusing: 0 } as const;
+const FREE_FOR_CHANCE = { queueing: 0.45, refusing: 0 } as const;
 
-/** Instances for a work, some free among them, not rounded: the solution of `n (1 - boot) - chance √n = work`. */
+/** Instances for a work, some free among them, not rounded: the solution of `usable n - chance √n = work`. */
 export function withReserve(work: number, bootSeconds: number, refuses: boolean): number {
   if (work === 0) return 0;
-  const usable = 1 - FREE_FOR_EACH_SECOND * Math.min(LONGEST_BRIDGED, bootSeconds);
+  const usable = 1 - FREE - FREE_FOR_EACH_SECOND * Math.min(LONGEST_BRIDGED, bootSeconds);
   const chance = refuses ? FREE_FOR_CHANCE.refusing : FREE_FOR_CHANCE.queueing;
   return ((chance + Math.sqrt(chance ** 2 + 4 * usable * work)) / (2 * usable)) ** 2;
 }

@@ -7,11 +7,11 @@ import type { Gauge } from './fleet-reading';
  */
 const BEND = 0.4;
 
-/** Over how long the work, and its trend, are averaged, in seconds: requests come at random and differ a hundredfold. */
-const SMOOTHED = { work: 45, trend: 60 } as const;
+/** Over how long the work, and its trend, are averaged: requests come at random and differ a hundredfold. */
+const SMOOTHED_SECONDS = 60;
 
 /** The work that is reckoned with is that in so many seconds, if it goes on as it does. */
-const AHEAD_SECONDS = 30;
+const AHEAD_SECONDS = 15;
 
 /** After such a gap the past says nothing any more, in milliseconds. */
 const LONGEST_GAP_MS = 60_000;
@@ -37,12 +37,12 @@ export function followWork(
   if (!memory || gap > LONGEST_GAP_MS) return { tokens, work, trend: 0 };
   if (gap <= 0) return memory;
   const seconds = gap / 1000;
-  const part = (span: number) => 1 - Math.exp(-seconds / span);
+  const part = 1 - Math.exp(-seconds / SMOOTHED_SECONDS);
   const growth = (tokens.value - memory.tokens.value) / seconds;
   return {
     tokens,
-    work: memory.work + part(SMOOTHED.work) * (work - memory.work),
-    trend: memory.trend + part(SMOOTHED.trend) * (growth - memory.trend),
+    work: memory.work + part * (work - memory.work),
+    trend: memory.trend + part * (growth - memory.trend),
   };
 }
 

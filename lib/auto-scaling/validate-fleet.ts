@@ -51,20 +51,21 @@ export function validateScalingPeriod(name: string, period: Duration | undefined
  * Checks that the fleet spans the zones that it must, and keeps enough when it loses one.
  *
  * @param zones names of the zones of the fleet's subnets, possibly repeated
+ * @returns how many zones it spans; the least that it must, where they are known at deployment only
  * @throws where there are too few zones or too few instances
  */
-export function validateZones(settings: FleetSettings, zones: readonly string[], minCapacity: number): void {
+export function validateZones(settings: FleetSettings, zones: readonly string[], minCapacity: number): number {
   const { minZones = 3, capacityWithoutZone } = settings;
   whole('minZones', minZones, 1, 6);
   // Of an imported list that is known at deployment only, the length is not known here.
-  if (zones.some((zone) => Token.isUnresolved([zone]))) return;
+  if (zones.some((zone) => Token.isUnresolved([zone]))) return minZones;
   const count = new Set(zones).size;
   if (count < minZones) {
     throw new Error(
       `the subnets of the fleet must be in at least minZones (${minZones}) zones, got ${count}: choose other vpcSubnets, or set minZones to ${count}`,
     );
   }
-  if (capacityWithoutZone === undefined) return;
+  if (capacityWithoutZone === undefined) return count;
   whole('capacityWithoutZone', capacityWithoutZone, 1);
   const left = minCapacity - Math.ceil(minCapacity / count);
   if (left < capacityWithoutZone) {
@@ -72,6 +73,7 @@ export function validateZones(settings: FleetSettings, zones: readonly string[],
       `minCapacity of ${minCapacity} over ${count} zones leaves ${left} when one is lost, and capacityWithoutZone asks for ${capacityWithoutZone}: set minCapacity to at least ${enough(capacityWithoutZone, count)}`,
     );
   }
+  return count;
 }
 
 /** The least capacity of which `needed` is left without the fullest of `zones` zones. */

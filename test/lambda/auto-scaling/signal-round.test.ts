@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { FleetLoad, FleetReading } from '../../../lambda/auto-scaling/fleet-load';
+import type { FleetLoad } from '../../../lambda/auto-scaling/fleet-load';
+import type { FleetReading } from '../../../lambda/auto-scaling/fleet-reading';
 import type { LoadMetric, MetricSource, ScaledFleet } from '../../../lambda/auto-scaling/scaled-fleet';
 import { type SignalPorts, SignalRound } from '../../../lambda/auto-scaling/signal-round';
 
