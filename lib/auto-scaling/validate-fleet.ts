@@ -89,7 +89,8 @@ function validateServer({ modelServer }: FleetSettings): void {
   if (words.some((word) => word.trim() === '')) {
     throw new Error('modelServer.model and servedModelNames must not be empty');
   }
-  const { weightsBucket, weightsPrefix } = modelServer;
+  const { weightsBucket, weightsPrefix, longInputTokens } = modelServer;
+  if (longInputTokens !== undefined) whole('modelServer.longInputTokens', longInputTokens, 1);
   if (weightsPrefix === undefined) return;
   if (!weightsBucket) {
     throw new Error('modelServer.weightsPrefix goes with weightsBucket: give the bucket that it is a folder of');
