@@ -74,7 +74,11 @@ export function followLoad(
   const instances = Math.min(MOST_INSTANCES, demand.instances);
   // Without the hair's breadth, rounding would ask for one more.
   const whole = Math.ceil(instances - 1e-9);
-  const safe = Math.min(MOST_INSTANCES, rating.zones === undefined ? whole : withoutZone(whole, rating.zones));
+  // What is kept free for chance is there for the loss of a zone, too: both at once are not reckoned with.
+  const bare = ahead !== undefined && demand.input === 'tokens' && !demand.guard;
+  const needed = bare ? Math.ceil(withReserve(ahead, boot.seconds, true) - 1e-9) : whole;
+  const withSpare = rating.zones === undefined ? whole : Math.max(whole, withoutZone(needed, rating.zones));
+  const safe = Math.min(MOST_INSTANCES, withSpare);
   const seconds = rating.holdSeconds ?? HELD_BOOTS * boot.seconds;
   const held = hold(memory.held, reading.now, safe, { seconds, size });
   const wanted = held[0].instances;

@@ -79,7 +79,12 @@ describe('the load of a fleet', () => {
     const work = { tokens: now(100_000), capacity: instances(10) };
     const wanted = (more: Partial<FleetRating>) => loadOf(work, { ...RATING, ...more })!.wanted;
     expect(wanted({ refuses: true })).toBeLessThan(wanted({}));
-    expect(wanted({ zones: 3 })).toBeGreaterThanOrEqual(Math.ceil(wanted({}) * 1.5));
+    // Of what is left without the fullest zone, no more is asked than of a fleet that keeps nothing for chance.
+    const kept = wanted({ zones: 3 });
+    expect(kept).toBeGreaterThan(wanted({}));
+    expect(kept - Math.ceil(kept / 3)).toBe(wanted({ refuses: true }));
+    expect(wanted({ refuses: true, zones: 3 })).toBe(kept);
+    expect(loadOf({ tokens: now(0), jobs: now(1200) }, { ...RATING, zones: 3 })).toMatchObject({ wanted: 9 });
   });
 });
 
