@@ -48,8 +48,8 @@ export interface FleetScalingSettings {
   readonly scaleInInterval?: Duration;
 
   /**
-   * Whether the fleet keeps so many instances that the work needs no more than are left when the fullest zone is lost. Over
-   * three zones that is half as many again.
+   * Whether the fleet keeps so many instances that the work needs no more than are left when the fullest zone is lost, but
+   * for what is kept for chance. Over three zones that is a third more.
    *
    * @default false - until others have booted, what is left is too few
    */
