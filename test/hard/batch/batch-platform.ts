@@ -14,7 +14,7 @@ import { newId } from '../../../lambda/queueing/ids';
 import type { ResultLine } from '../../../lambda/queueing/item';
 import { startRealStore, type StoreServer } from '../../store-servers';
 import { WorkerProcess } from '../worker-process';
-import type { ItemModelMode, ItemModelReport } from '../workers/item-model';
+import type { ItemModelOrder, ItemModelReport } from '../workers/item-model';
 import type { FunctionReport } from '../workers/queue-function';
 import { type AwsStandIn, startAws } from './aws-stand-in';
 
@@ -42,7 +42,7 @@ export class BatchPlatform {
     private readonly aws: AwsStandIn,
     public readonly environment: Readonly<Record<string, string>>,
     private readonly store: StoreServer,
-    public readonly model: WorkerProcess<Partial<ItemModelMode>, ItemModelReport>,
+    public readonly model: WorkerProcess<ItemModelOrder, ItemModelReport>,
     private readonly control: QueueFunction,
     private readonly settings: WorkerSettings,
   ) {
@@ -56,7 +56,7 @@ export class BatchPlatform {
     const [aws, store, model] = await Promise.all([
       startAws(Math.ceil(settings.timeoutMs / 1000) + 3),
       startRealStore(),
-      WorkerProcess.start<Partial<ItemModelMode>, ItemModelReport>('item-model'),
+      WorkerProcess.start<ItemModelOrder, ItemModelReport>('item-model'),
     ]);
     const file = join(mkdtempSync(join(tmpdir(), 'batch-')), 'policy.json');
     writeFileSync(file, JSON.stringify(policyFor((await model.ask({})).url)));
