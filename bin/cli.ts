@@ -14,6 +14,7 @@ interface StartFlags {
   readonly policy?: string;
   readonly port: number;
   readonly backend?: Readonly<Record<string, string>>;
+  readonly awsEndpoint?: string;
   readonly logs?: boolean;
 }
 
@@ -70,6 +71,7 @@ program
   .option('--policy <file>', 'policy to serve (default: the reference policy)')
   .option('--port <number>', 'port on 127.0.0.1; 0 for any free one', port, DEFAULT_PORT)
   .option('--backend <name=url>', 'real server for a backend of the policy, in place of a stub; repeatable', backend)
+  .option('--aws-endpoint <url>', 'emulator of AWS, such as moto (default: queues, tables and buckets here)', address)
   .option('--logs', "print the functions' own log and metric lines")
   .addHelpText(
     'after',
@@ -80,7 +82,7 @@ Environment:
 Example, with a vLLM server for one backend and stubs for the others:
   $ npm start -- --policy policy.json --backend chat-gpu=http://localhost:8000`,
   )
-  .action(async ({ policy, port, backend, logs }: StartFlags) => {
+  .action(async ({ policy, port, backend, awsEndpoint, logs }: StartFlags) => {
     // Loaded late: the CDK takes longer to load than an error in the arguments should take to show.
     const { start } = await import('./start/start');
     const run = await start({
@@ -88,6 +90,7 @@ Example, with a vLLM server for one backend and stubs for the others:
       port,
       backends: backend ?? {},
       storeUrl: process.env.VALKEY_URL === '' ? undefined : process.env.VALKEY_URL,
+      ...(awsEndpoint !== undefined && { awsEndpoint }),
       functionLogs: logs === true,
       print: (text) => process.stdout.write(text),
     });
@@ -247,6 +250,13 @@ function backend(value: string, others?: Readonly<Record<string, string>>): Reco
     throw new InvalidArgumentError('It must be NAME=URL, such as chat-gpu=http://localhost:8000.');
   }
   return { ...others, [name]: url };
+}
+
+function address(value: string): string {
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new InvalidArgumentError('It must be an address, such as http://localhost:5000.');
+  }
+  return new URL(value).origin;
 }
 
 /** Reads a number of at least `least`; `whole` and `above` the same for whole numbers and for those above. */

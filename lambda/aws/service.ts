@@ -50,7 +50,7 @@ export function awsService(environment: Environment, name: keyof typeof SERVICES
 }
 
 /** What a JSON call may say of itself. */
-export interface JsonCallOptions<T> extends Partial<Pick<Exchange<T>, 'extraMs'>> {
+export interface JsonCallOptions<T> extends Partial<Pick<Exchange<T>, 'extraMs' | 'signal'>> {
   /** Whether the same is reached where the call is carried out twice. @default true */
   readonly isRepeatable?: boolean;
   /** Version of the protocol. @default 1.0 */
@@ -67,10 +67,10 @@ export function callJson(
   service: AwsService,
   target: string,
   input: object,
-  { isRepeatable = true, version = '1.0', extraMs = 0 }: JsonCallOptions<unknown> = {},
+  { isRepeatable = true, version = '1.0', ...limits }: JsonCallOptions<unknown> = {},
 ): Promise<unknown> {
   return exchange(service, {
-    ...{ operation: target, method: 'POST', isRepeatable, extraMs },
+    ...{ operation: target, method: 'POST', isRepeatable, ...limits },
     headers: { 'content-type': `application/x-amz-json-${version}`, 'x-amz-target': target },
     body: JSON.stringify(input),
     read: async (answer) => {

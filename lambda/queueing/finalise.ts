@@ -43,8 +43,9 @@ export interface FinaliseRules {
 /** What a crash costs at most. */
 const PART_LINES = 50_000;
 
-/** Results that are fetched at the same time. */
+/** Results that are fetched at the same time, and their bytes as far as those before them tell. */
 const FETCHES = 48;
+const FETCHED_BYTES = 64 * 1024 * 1024;
 
 /** With less time left, the next part is left to another invocation: one takes a minute or two. */
 const RESERVE_MS = 300_000;
@@ -70,6 +71,8 @@ export async function finalise(
 class Finaliser {
   private readonly partLines: number;
   private renewedAt: number;
+  /** About the size of the largest results of late: embeddings of many texts have megabytes. */
+  private resultBytes = 1;
 
   constructor(
     private readonly batch: BatchRecord,
@@ -110,7 +113,8 @@ class Finaliser {
     let { tally } = final;
     const cut = { line: final.line, offset: final.offset, walked: true };
     try {
-      for await (const { result, line } of inOrder(this.lines(whole, cut), FETCHES, (line) => this.resultOf(line))) {
+      const atOnce = () => Math.min(FETCHES, FETCHED_BYTES / this.resultBytes);
+      for await (const { result, line } of inOrder(this.lines(whole, cut), atOnce, (line) => this.resultOf(line))) {
         await files[result.outcome === 'completed' ? 'output' : 'errors'].write(result.text);
         tally = counted(tally, result);
         cut.line = line.number;
@@ -148,7 +152,10 @@ class Finaliser {
     const { id: batchId, tenant } = this.batch;
     const item = { tenant, batchId, line: line.number };
     const stored = await this.ports.shelves.result(item);
-    if (stored !== undefined) return { result: writtenResult(stored), line };
+    if (stored !== undefined) {
+      this.resultBytes = Math.max(stored.length, this.resultBytes * 0.99);
+      return { result: writtenResult(stored), line };
+    }
     return { result: absentResult(item, customIdOf(line.bytes), this.ending), line };
   }
 

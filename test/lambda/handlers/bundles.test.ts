@@ -16,8 +16,17 @@ const env = {
   AWS_REGION: 'eu-west-1',
   TABLE_NAME: 'keys',
   FLEETS: '[]',
+  BATCH_BUCKET: 'work',
+  BATCH_TABLE: 'progress',
+  WORK_QUEUE_URL: 'http://127.0.0.1:1/items',
+  CONTROL_QUEUE_URL: 'http://127.0.0.1:1/control',
+  DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:1/dead',
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
+  BATCH_BUCKET: 'work',
+  BATCH_TABLE: 'progress',
+  WORK_QUEUE_URL: 'https://work',
+  CONTROL_QUEUE_URL: 'https://control',
   POLICY_FILE: policyFile,
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
