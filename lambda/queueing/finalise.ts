@@ -45,7 +45,7 @@ const PART_LINES = 50_000;
 
 /** Results that are fetched at the same time, and their bytes as far as those before them tell. */
 const FETCHES = 48;
-const FETCHED_BYTES = 64 * 1024 * 1024;
+const FETCHED_BYTES = 32 * 1024 * 1024;
 
 /** With less time left, the next part is left to another invocation: one takes a minute or two. */
 const RESERVE_MS = 300_000;

@@ -36,6 +36,7 @@ export const BATCH_CALLS = {
     rows: ['GetItem', 'PutItem', 'DeleteItem', 'Query'],
     objects: {
       'files/': ['GetObject', 'PutObject', 'AbortMultipartUpload'],
+      'jobs/': ['GetObject'],
       'items/': ['GetObject', 'PutObject', 'AbortMultipartUpload', 'DeleteObject'],
     },
   },

@@ -29,6 +29,7 @@ export function fixtureApi(stack: Stack): void {
     apiKeySourceType: apigateway.ApiKeySourceType.AUTHORIZER,
     deployOptions: { stageName: 'prod' },
     cloudWatchRole: false,
+    binaryMediaTypes: ['multipart/form-data'],
   });
   const authorizer = new apigateway.TokenAuthorizer(stack, 'KeyAuthorizer', {
     handler: authorize,

@@ -109,6 +109,27 @@ describe('the front that stands for API Gateway', () => {
     expect(answered).toMatchObject([{ method: 'GET', path: '/v1/models/a%2Fb', statusCode: 201, tenant: 'acme' }]);
   });
 
+  it('hands a form over in base64, byte by byte, where the API says that forms are binary', async () => {
+    const form = new FormData();
+    form.append('file', new Blob([Buffer.from([0, 255, 128, 10])]), 'bytes.bin');
+    const response = await call('/v1/chat', { method: 'POST', body: form });
+    const { body, isBase64Encoded } = (await response.json()) as { body: string; isBase64Encoded: boolean };
+    expect(isBase64Encoded).toBe(true);
+    expect(Buffer.from(body, 'base64').includes(Buffer.from([13, 10, 0, 255, 128, 10, 13, 10]))).toBe(true);
+    const json = await call('/v1/chat', { method: 'POST', body: '{"model":"ü"}' });
+    expect(await json.json()).toMatchObject({ body: '{"model":"ü"}', isBase64Encoded: false });
+  });
+
+  it('passes a redirect on, for the client to follow', async () => {
+    serve = (_event, stream) => {
+      awslambda.HttpResponseStream.from(stream, { statusCode: 302, headers: { location: 'http://elsewhere/x' } }).end(
+        '{}',
+      );
+    };
+    const response = await call('/v1/models', { redirect: 'manual' });
+    expect([response.status, response.headers.get('location')]).toEqual([302, 'http://elsewhere/x']);
+  });
+
   it('passes each piece of an answer on as it is written', async () => {
     let writeMore = (): void => undefined;
     serve = async (_event, stream) => {

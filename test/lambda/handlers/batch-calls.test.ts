@@ -130,6 +130,16 @@ if (!hasMoto) {
       expect(await account.invoke({ source: 'aws.events' })).toBeNull();
     });
 
+    it('splits a job whose message got lost', async () => {
+      account.recorders.api.refuses = ({ headers }) => headers['x-amz-target'] === 'AmazonSQS.SendMessageBatch';
+      const body = { model: 'llama', messages: [{ role: 'user', content: 'Hello' }] };
+      const { id } = await client.post<{ id: string }>('/jobs', { body });
+      account.recorders.api.refuses = () => false;
+      await account.stores.control.send({ v: 1, kind: 'split', tenant: 'acme', batchId: id });
+      expect(await account.control()).toContain('split');
+      expect(await account.work(() => answer('ok'))).toContain(1);
+    });
+
     it('removes the request of a job where another under the same key was faster', async () => {
       const headers = { 'idempotency-key': 'job-1' };
       const body = { model: 'llama', messages: [{ role: 'user', content: 'Hello' }] };

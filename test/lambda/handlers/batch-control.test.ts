@@ -105,6 +105,23 @@ if (!hasMoto) {
       expect((await client.batches.retrieve(batch.id)).status).toBe('completed');
     });
 
+    it('sends a job on its way again whose message got lost', async () => {
+      account.recorders.api.refuses = ({ headers }) => headers['x-amz-target'] === 'AmazonSQS.SendMessageBatch';
+      const request = { model: 'llama', messages: [{ role: 'user', content: 'Later' }] };
+      const job = await client.post<{ id: string; status: string }>('/jobs', { body: request });
+      account.recorders.api.refuses = () => false;
+      expect(job.status).toBe('in_progress');
+      expect(await account.work(() => 'never')).toEqual([]);
+      const { batches } = account.stores;
+      const late = (found: { split: { at: number } }) => found.split.at - 600;
+      await batches.change('told', job.id, (found) => ({ ...found, split: { ...found.split, at: late(found) } }));
+      await account.invoke({ source: 'aws.events' });
+      expect(await account.control()).toEqual(['split']);
+      expect(await account.work(({ custom_id: id }) => answer(id))).toEqual([1]);
+      await account.control();
+      expect(await client.get(`/jobs/${job.id}`)).toMatchObject({ status: 'completed' });
+    });
+
     it('ends a batch whose day is over, with what is there of it, when it sweeps', async () => {
       const batch = await begin([chatLine('one'), chatLine('two')]);
       await account.control();

@@ -27,6 +27,7 @@ const env = {
   BATCH_TABLE: 'progress',
   WORK_QUEUE_URL: 'https://work',
   CONTROL_QUEUE_URL: 'https://control',
+  DEAD_LETTER_QUEUE_URL: 'https://dead',
   POLICY_FILE: policyFile,
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
