@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { pipelineProgram } from './pipeline/pipeline-program';
 import { BALANCERS, type BalancerName } from './simulate/balancers';
 import { SIGNALS, type SignalName } from './simulate/scaling-signals';
 import { UserError } from './user-error';
@@ -159,6 +160,8 @@ Example, a day of a recorded envelope with the lengths of a recorded trace:
       { print: (text) => process.stdout.write(text), progress: process.stderr },
     );
   });
+
+program.addCommand(pipelineProgram());
 
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
