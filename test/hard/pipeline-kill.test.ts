@@ -11,7 +11,7 @@ import { AS_OF, order, ORDERS, PipelineSandbox } from './pipeline-corpus';
 import { report } from './report';
 
 const KILLS = Number(process.env.PIPELINE_KILLS ?? 20);
-const RECORDS = Number(process.env.PIPELINE_KILL_RECORDS ?? 20_000);
+const RECORDS = Number(process.env.PIPELINE_KILL_RECORDS ?? 5000);
 const SEED = Number(process.env.PIPELINE_KILL_SEED ?? 1);
 
 jest.setTimeout(600_000);

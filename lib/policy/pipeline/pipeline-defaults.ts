@@ -88,7 +88,7 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
       minimumHistory,
       history: Math.max(56, minimumHistory),
       season: 7,
-      mostDeviations: 6,
+      mostDeviations: 4,
       fields: [],
       mostPsi: 0.25,
       mostCentroidDistance: 0.1,
