@@ -134,15 +134,15 @@ describe('monitors', () => {
       const alarms: Finding[] = [];
       for (let day = 0; day < DAYS; day++) {
         const honest = honestDay(day, random);
-        alarms.push(...watched.judge(honest, true));
         // Shifts are tried from the third week on, on a day of their own that leaves no trace.
-        if (day < 21 || day % 10 !== seed % 10) continue;
-        for (const [name, { change, monitor }] of Object.entries(SHIFTS)) {
+        const tried = day >= 21 && day % 10 === seed % 10 ? Object.entries(SHIFTS) : [];
+        for (const [name, { change, monitor }] of tried) {
           planted++;
           const found = watched.judge(change(honest), false).map((finding) => finding.monitor);
           const isFound = found.includes(monitor) || (name === 'nothing comes' && found.length > 0);
           if (!isFound) missed.push(`${name}, day ${day}, seed ${seed}`);
         }
+        alarms.push(...watched.judge(honest, true));
       }
       falseAlarms.push(alarms.length);
       expect({ seed, alarms: alarms.slice(1).map(({ monitor, detail }) => `${monitor} ${detail}`) }).toEqual({
