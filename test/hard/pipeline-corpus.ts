@@ -96,7 +96,7 @@ const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 const FAULTS: Readonly<Record<string, (good: Order, random: () => number) => Buffer>> = {
   'missing field': ({ price: _, ...rest }) => json(rest),
   'null in a field': (good) => json({ ...good, quantity: null }),
-  'number as text': (good) => json({ ...good, price: String(good.price as number) }),
+  'number as text': (good) => json({ ...good, price: String(good.price) }),
   'text as number': (good) => json({ ...good, country: 41 }),
   'object as text': (good) => json({ ...good, note: { text: 'x' } }),
   'unknown field': (good) => json({ ...good, extra: 1 }),

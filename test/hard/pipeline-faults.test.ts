@@ -18,7 +18,9 @@ jest.setTimeout(600_000);
 
 describe('a corpus of faults', () => {
   let sandbox: PipelineSandbox;
-  beforeEach(() => (sandbox = new PipelineSandbox()));
+  beforeEach(() => {
+    sandbox = new PipelineSandbox();
+  });
   afterEach(() => sandbox.remove());
 
   it.each(SEEDS)(

@@ -21,9 +21,10 @@ const CHECKED = { ...ORDERS, stages: ORDERS.stages.slice(0, 1) };
 
 describe('a run that is cut off', () => {
   let sandbox: PipelineSandbox;
-  beforeEach(() => (sandbox = new PipelineSandbox(CHECKED)));
+  beforeEach(() => {
+    sandbox = new PipelineSandbox(CHECKED);
+  });
   afterEach(() => {
-    jest.restoreAllMocks();
     sandbox.remove();
   });
 
@@ -151,30 +152,30 @@ describe('a run that is cut off', () => {
     let count = 0;
     let isCut = false;
     class Cut extends Error {}
-    for (const [prototype, method] of [
-      [FileStore.prototype, 'put'],
-      [FileStore.prototype, 'delete'],
-      [FilePointers.prototype, 'flip'],
-    ] as const) {
-      const original = (prototype as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>)[method]!;
-      jest.spyOn(prototype as never, method as never).mockImplementation(async function (
-        this: unknown,
-        ...args: unknown[]
-      ) {
+    const targets: readonly [Record<string, unknown>, string][] = [
+      [FileStore.prototype as unknown as Record<string, unknown>, 'put'],
+      [FileStore.prototype as unknown as Record<string, unknown>, 'delete'],
+      [FilePointers.prototype as unknown as Record<string, unknown>, 'flip'],
+    ];
+    const originals = targets.map(
+      ([prototype, method]) => prototype[method] as (...args: unknown[]) => Promise<unknown>,
+    );
+    targets.forEach(([prototype, method], i) => {
+      prototype[method] = async function (this: unknown, ...args: unknown[]) {
         // What is dead writes nothing more.
         if (isCut) throw new Cut();
-        if (count++ !== operation) return original.apply(this, args);
+        if (count++ !== operation) return originals[i]!.apply(this, args);
         isCut = true;
-        if (isDone) await original.apply(this, args);
+        if (isDone) await originals[i]!.apply(this, args);
         throw new Cut();
-      } as never);
-    }
+      };
+    });
     try {
       await run();
     } catch (error) {
       if (!(error instanceof Cut)) throw error;
     } finally {
-      jest.restoreAllMocks();
+      targets.forEach(([prototype, method], i) => (prototype[method] = originals[i]));
     }
     return isCut;
   }

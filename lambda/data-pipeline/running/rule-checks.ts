@@ -73,7 +73,8 @@ function range({ field, min = -Infinity, max = Infinity }: NonNullable<StageRule
     const value = record[field];
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'number' && value >= min && value <= max) return undefined;
-    return `${field} is not from ${min} to ${max}`;
+    const words = [...(min === -Infinity ? [] : [`at least ${min}`]), ...(max === Infinity ? [] : [`at most ${max}`])];
+    return `${field} is not ${words.join(' and ')}`;
   };
 }
 

@@ -13,7 +13,9 @@ import { MemoryPointers, MemoryStore } from './memory-store';
 
 describe('versions', () => {
   let ports: { store: MemoryStore; pointers: MemoryPointers };
-  beforeEach(() => (ports = { store: new MemoryStore(), pointers: new MemoryPointers() }));
+  beforeEach(() => {
+    ports = { store: new MemoryStore(), pointers: new MemoryPointers() };
+  });
 
   async function manifest(text: string, parents: string[] = []): Promise<Manifest> {
     const put = (lines: string[]) => putLines(ports.store, lines);
