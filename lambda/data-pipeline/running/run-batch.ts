@@ -100,7 +100,7 @@ async function runStage(
   const setAside = ({ place, ordinal, branch }: Item, rule: string, reason: string) => {
     if (stage.onFault === FaultAction.STOP) {
       const where = `${place.file} at byte ${place.offset}`;
-      throw new PipelineStopped(`stage "${stage.name}", rule "${rule}": ${where}: ${reason}`);
+      throw new PipelineStopped(`stage "${stage.name}", rule "${rule}": ${where} ${reason}`);
     }
     quarantined++;
     output.quarantine({ ...place, stage: stage.name, rule, reason, branch }, ordinal);

@@ -145,6 +145,23 @@ describe('the commands of a pipeline', () => {
     expect(records.map(({ uri, heading }) => `${uri} ${heading}`).sort()).toEqual(['a.md A', 'a.md B', 'b.md A']);
   });
 
+  it('stop at the first fault where a stage says so, and publish nothing', async () => {
+    const [check] = ITEMS.stages;
+    sandbox = new PipelineSandbox({ ...ITEMS, stages: [{ ...check, onFault: 'stop' }] });
+    for (const [content, reason] of [
+      [items(['a', 1], ['b', 20]), 'stage "check", rule "small": a.jsonl at byte 17 n is not at most 10'],
+      [
+        items(['a', 1], ['a', 2]),
+        'stage "check", rule "one-id-each": a.jsonl at byte 17 has the key of an earlier record',
+      ],
+      [items(['a', 1]) + '{', 'reading, rule "json": a.jsonl at byte 17 is not valid JSON'],
+    ] as const) {
+      sandbox.write('input/a.jsonl', content);
+      await expect(runCommand(sandbox.options(), output)).rejects.toThrow(reason);
+      await expect(readCommand(sandbox.options(), output)).rejects.toThrow('items has no published version yet');
+    }
+  });
+
   it('say what is wrong with a definition, an input or a time', async () => {
     sandbox = new PipelineSandbox({ ...ITEMS, stages: [] });
     await expect(runCommand(sandbox.options(), output)).rejects.toThrow('stages: must be a list of at least 1, got []');
