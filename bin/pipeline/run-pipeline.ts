@@ -12,7 +12,12 @@ import { putLines } from '../../lambda/data-pipeline/running/shard-output';
 import type { ShardSummary } from '../../lambda/data-pipeline/running/shard-summary';
 import { workerOf } from '../../lambda/data-pipeline/stages/bundled';
 import type { InputFile } from '../../lambda/data-pipeline/storage';
-import { type Manifest, manifestBytes, type ObjectReference, versionOf } from '../../lambda/data-pipeline/versions/manifest';
+import {
+  type Manifest,
+  manifestBytes,
+  type ObjectReference,
+  versionOf,
+} from '../../lambda/data-pipeline/versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../../lambda/data-pipeline/versions/publish';
 import { progressBar, type ProgressOutput } from '../progress-bar';
 import { UserError } from '../user-error';
