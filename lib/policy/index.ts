@@ -1,4 +1,5 @@
 export * from './backend';
+export * from './features';
 export * from './cache-settings';
 export * from './model';
 export * from './policy';
