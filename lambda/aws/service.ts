@@ -1,75 +1,96 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { AwsCredentialIdentity } from '@smithy/types';
 import { type Environment, requiredVariable } from '../security/environment';
 import { environmentCredentials } from '../security/environment-credentials';
-import { signedHeaders } from '../security/signed-post';
+import { type Exchange, exchange } from './exchange';
+import type { RetryPorts } from './retries';
 
-/** An AWS service of which one operation is called: its SDK client would be three times the handler. */
-export interface AwsService {
+/** An AWS service of which few operations are called: its SDK client would be larger than the handler. */
+export interface AwsService extends RetryPorts {
   /** The service's name in signatures. */
   readonly name: string;
   readonly origin: URL;
+  /** Whether the origin was set, and is not the service's own in the region. */
+  readonly isElsewhere: boolean;
   readonly region: string;
   /** Read anew for each call: Lambda renews them. */
   readonly credentials: () => AwsCredentialIdentity;
   readonly now: () => Date;
-  /** The most that a call may take. */
+  /** The most that one try of a call may take. */
   readonly timeoutMs: number;
 }
 
 /** Services by their name in signatures: what their hosts begin with, and the variable by which SDKs move them. */
 const SERVICES = {
-  sqs: 'AWS_ENDPOINT_URL_SQS',
   autoscaling: 'AWS_ENDPOINT_URL_AUTO_SCALING',
+  dynamodb: 'AWS_ENDPOINT_URL_DYNAMODB',
+  s3: 'AWS_ENDPOINT_URL_S3',
+  secretsmanager: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',
+  sqs: 'AWS_ENDPOINT_URL_SQS',
 } as const;
+
+/** As AWS's own clients do. */
+const ATTEMPTS = 3;
 
 /** A service in the function's region, or where the environment says that it is. */
 export function awsService(environment: Environment, name: keyof typeof SERVICES, timeoutMs: number): AwsService {
   const region = requiredVariable(environment, 'AWS_REGION');
   const domain = region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com';
-  const origin = environment[SERVICES[name]] ?? environment.AWS_ENDPOINT_URL ?? `https://${name}.${region}.${domain}`;
+  const elsewhere = environment[SERVICES[name]] ?? environment.AWS_ENDPOINT_URL;
   return {
-    ...{ name, region, timeoutMs, origin: new URL(origin) },
+    ...{ name, region, timeoutMs, attempts: ATTEMPTS },
+    origin: new URL(elsewhere ?? `https://${name}.${region}.${domain}`),
+    isElsewhere: elsewhere !== undefined,
     credentials: () => environmentCredentials(environment),
     now: () => new Date(),
+    random: Math.random,
+    pause: (ms) => pause(ms),
   };
+}
+
+/** What a JSON call may say of itself. */
+export interface JsonCallOptions<T> extends Partial<Pick<Exchange<T>, 'extraMs'>> {
+  /** Whether the same is reached where the call is carried out twice. @default true */
+  readonly isRepeatable?: boolean;
+  /** Version of the protocol. @default 1.0 */
+  readonly version?: '1.0' | '1.1';
 }
 
 /**
  * Calls an operation by the AWS JSON protocol.
  *
  * @param target the operation's full name, such as `AmazonSQS.GetQueueAttributes`
- * @throws where the service refuses or does not answer in time, with its own words
+ * @throws AwsError where the service refuses or does not answer in time, with its own words
  */
-export async function callJson(service: AwsService, target: string, input: object): Promise<unknown> {
-  const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target };
-  const text = await post(service, target, headers, JSON.stringify(input));
-  return text === '' ? {} : (JSON.parse(text) as unknown);
+export function callJson(
+  service: AwsService,
+  target: string,
+  input: object,
+  { isRepeatable = true, version = '1.0', extraMs = 0 }: JsonCallOptions<unknown> = {},
+): Promise<unknown> {
+  return exchange(service, {
+    ...{ operation: target, method: 'POST', isRepeatable, extraMs },
+    headers: { 'content-type': `application/x-amz-json-${version}`, 'x-amz-target': target },
+    body: JSON.stringify(input),
+    read: async (answer) => {
+      const text = await answer.text();
+      return text === '' ? {} : (JSON.parse(text) as unknown);
+    },
+  });
 }
 
 /**
- * Calls an operation by the AWS query protocol.
+ * Calls an operation that only reads, by the AWS query protocol.
  *
  * @param input the operation, its version and its parameters, as they are sent
  * @returns the answer's XML
- * @throws where the service refuses or does not answer in time, with its own words
+ * @throws AwsError where the service refuses or does not answer in time, with its own words
  */
 export function callQuery(service: AwsService, input: Readonly<Record<string, string>>): Promise<string> {
-  const headers = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' };
-  return post(service, input.Action ?? service.name, headers, new URLSearchParams(input).toString());
-}
-
-async function post(
-  { name, origin, region, credentials, now, timeoutMs }: AwsService,
-  operation: string,
-  unsigned: Readonly<Record<string, string>>,
-  body: string,
-): Promise<string> {
-  const request = { origin, path: '/', headers: unsigned, body };
-  const signer = { service: name, region, credentials: credentials(), now: now() };
-  const headers = await signedHeaders(request, signer);
-  const signal = AbortSignal.timeout(timeoutMs);
-  const answer = await fetch(new URL('/', origin), { method: 'POST', headers, body, signal });
-  const text = await answer.text();
-  if (answer.status !== 200) throw new Error(`${operation} was answered ${answer.status}: ${text.slice(0, 500)}`);
-  return text;
+  return exchange(service, {
+    ...{ operation: input.Action ?? service.name, method: 'POST', isRepeatable: true },
+    headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+    body: new URLSearchParams(input).toString(),
+    read: (answer) => answer.text(),
+  });
 }

@@ -2,7 +2,7 @@ import type { AwsCredentialIdentity } from '@smithy/types';
 import { BedrockApi } from '../../lib/policy/backend';
 import { textOf } from '../gateway/answer-text';
 import { type BackendAnswer, type BackendCall, type CallBackend, UnsuitedBackend } from '../gateway/backend-port';
-import { signedHeaders } from '../security/signed-post';
+import { signedHeaders } from '../security/signed-request';
 import type { BedrockCall } from './bedrock-call';
 import { errorIn, statusOf } from './bedrock-errors';
 import type { BedrockTarget } from './bedrock-models';
@@ -53,7 +53,7 @@ async function callBedrock(
       : converseCall(request, { modelId: target.modelId, requestId: call.headers['x-request-id'] ?? '', now: now() });
   const { path, body } = told;
   const headers = await signedHeaders(
-    { origin: new URL(target.origin), path, headers: { 'content-type': 'application/json' }, body },
+    { method: 'POST', origin: new URL(target.origin), path, headers: { 'content-type': 'application/json' }, body },
     { service: SERVICE, region: target.region, credentials: credentials(), now: new Date(now()) },
   );
   const answer = await send({ ...call, path, body, headers });

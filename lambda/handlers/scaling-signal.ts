@@ -34,8 +34,9 @@ const connection = new StoreConnection({
 });
 const desk = new LoadDesk((commands) => connection.trip(commands));
 const metrics = cloudWatchClient(SERVICE_TIMEOUT_MS);
-const queues = awsService(environment, 'sqs', SERVICE_TIMEOUT_MS);
-const groups = awsService(environment, 'autoscaling', SERVICE_TIMEOUT_MS);
+// One try: the next round comes in ten seconds, with newer readings.
+const queues = { ...awsService(environment, 'sqs', SERVICE_TIMEOUT_MS), attempts: 1 };
+const groups = { ...awsService(environment, 'autoscaling', SERVICE_TIMEOUT_MS), attempts: 1 };
 
 const round = new SignalRound(fleets, {
   tokens: (backends) => desk.tokens(backends),

@@ -40,10 +40,14 @@ interface Pending {
 /** Replies are small; a stored answer of 1 MiB takes a few reads more. */
 const READ_BYTES = 64 * 1024;
 
+/** With fewer exchanges than this under way there is nothing to gather: what is sent leaves at once. */
+const FEW_EXCHANGES = 4;
+
 /**
  * One TCP or TLS connection to the store, for as long as it lasts. Commands leave as they come and replies are matched
- * by their order, so any number of exchanges may be under way. All that is sent in one turn of the event loop leaves in
- * one write: a system call costs more than a command.
+ * by their order, so any number of exchanges may be under way. While several are, all that is sent in one turn of the
+ * event loop leaves in one write: a system call costs more than a command. Else it leaves before the turn goes on to what
+ * else has arrived, such as the end of the request before.
  */
 export class StoreSocket {
   private readonly socket: Socket;
@@ -112,7 +116,10 @@ export class StoreSocket {
   }
 
   private enqueue(requests: readonly Request[], exchange: Exchange): void {
-    if (this.batch.isEmpty) setImmediate(this.flush);
+    if (this.batch.isEmpty) {
+      if (this.pending.length < FEW_EXCHANGES) process.nextTick(this.flush);
+      else setImmediate(this.flush);
+    }
     for (const { command } of requests) this.batch.add(command);
     this.pending.push({ exchange, requests, replies: [] });
   }

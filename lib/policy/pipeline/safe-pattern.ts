@@ -1,0 +1,39 @@
+/** In how many ways bounded repetitions may share one text out among them. */
+const MOST_CHOICES = 4096;
+
+/**
+ * Records are a stranger's text, and a backtracking regular expression can be made to run for hours by one. A pattern is
+ * taken where its time grows with the length of the text alone: from the start of the text, no group that repeats, no
+ * look-around, no back-reference, and one repetition without an upper bound.
+ */
+export function patternFault(pattern: string): string | undefined {
+  try {
+    new RegExp(pattern, 'u');
+  } catch (error) {
+    return `is no regular expression: ${(error as Error).message}`;
+  }
+  // What stands in brackets or behind a backslash is one character and repeats nothing by itself.
+  const bare = pattern
+    .replace(/\\[pP]\{[^}]*\}|\\u\{[^}]*\}/g, 'x')
+    .replace(/\\[1-9]|\\k</g, '\u0001')
+    .replace(/\\[^]/g, 'x')
+    .replace(/\[[^\]]*\]/g, 'x');
+  const unsafe = (reason: string) => `can take very long on some texts: ${reason}; write a simpler one`;
+  if (!bare.startsWith('^')) return unsafe('it must begin with ^');
+  if (bare.includes('\u0001')) return unsafe('it refers back to a group');
+  if (/\(\?(?:=|!|<=|<!)/.test(bare)) return unsafe('it looks around');
+  if (/\)(?:[*+]|\{)/.test(bare)) return unsafe('it repeats a group');
+  if (withoutGroups(bare).includes('|')) return unsafe('it has an alternative outside a group');
+  if ((bare.match(/[*+]|\{\d+,\}/g) ?? []).length > 1) return unsafe('more than one repetition has no upper bound');
+  const choices = [...bare.matchAll(/\{(\d+),(\d+)\}/g)].map(([, low, high]) => Number(high) - Number(low) + 1);
+  const optional = (bare.match(/(?<![(+*?}])\?/g) ?? []).length;
+  if (choices.reduce((product, each) => product * each, 2 ** optional) > MOST_CHOICES) {
+    return unsafe(`its repetitions combine in more than ${MOST_CHOICES} ways`);
+  }
+  return undefined;
+}
+
+function withoutGroups(pattern: string): string {
+  const stripped = pattern.replace(/\([^()]*\)/g, '');
+  return stripped === pattern ? stripped : withoutGroups(stripped);
+}
