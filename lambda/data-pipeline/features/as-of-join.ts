@@ -61,7 +61,10 @@ export function joinAsOf(
 
 function keepNewest(newest: Map<string, Map<string, Dated>>, features: readonly Feature[], row: HistoryRow): void {
   let ofEntity = newest.get(row.key);
-  if (!ofEntity) newest.set(row.key, (ofEntity = new Map()));
+  if (!ofEntity) {
+    ofEntity = new Map<string, Dated>();
+    newest.set(row.key, ofEntity);
+  }
   for (const { name, sourceVersion } of features) {
     const value = Object.hasOwn(row.values, name) ? row.values[name] : undefined;
     if (value == null || row.sourceVersion !== sourceVersion) continue;

@@ -14,7 +14,7 @@ export interface HistoryRow {
   /** Version of the source that computed the values. */
   readonly sourceVersion: string;
   /** What the record tells; of a feature that it leaves out or gives as null it tells nothing. */
-  readonly values: Readonly<Record<string, FeatureValue | null>>;
+  readonly values: Readonly<Record<string, FeatureValue | null | undefined>>;
 }
 
 /** Digits of a time in an id of arrival: milliseconds up to the year 33658. */

@@ -1,0 +1,94 @@
+import { parquetWriteBuffer, type BasicType, type ColumnSource } from 'hyparquet-writer';
+import { DAY_COLUMN, KEY_COLUMNS, featuresOf } from '../../../lib/policy/features/columns';
+import { type FeatureDefinition, FeatureType } from '../../../lib/policy/features/definition';
+import { dayOf } from '../../../lib/policy/features/training-sql';
+import type { HistoryRow } from './history';
+
+/** Where the offline tables lie in the bucket. */
+export const OFFLINE_PREFIX = 'features/';
+
+const PARQUET_TYPES: Record<FeatureType, BasicType> = {
+  [FeatureType.BOOLEAN]: 'BOOLEAN',
+  [FeatureType.INTEGER]: 'INT64',
+  [FeatureType.NUMBER]: 'DOUBLE',
+  [FeatureType.TEXT]: 'STRING',
+};
+
+/** A file of the offline table of an entity: what happened on one day, of what came in with one batch. */
+export interface OfflineFile {
+  /** Key of the object: the same batch writes the same objects, so that one that is sent again leaves no second copy. */
+  readonly key: string;
+  readonly body: Uint8Array;
+}
+
+/** Puts rows of an entity into Parquet files, one for each day. Columns are found by name: a file lacks what came later. */
+export function offlineFiles(
+  definition: FeatureDefinition,
+  entity: string,
+  rows: readonly HistoryRow[],
+  batch: string,
+): OfflineFile[] {
+  const days = new Map<string, HistoryRow[]>();
+  for (const row of rows) {
+    const day = dayOf(row.eventMs);
+    const ofDay = days.get(day);
+    if (ofDay) ofDay.push(row);
+    else days.set(day, [row]);
+  }
+  return [...days].map(([day, ofDay]) => ({
+    key: `${dayPrefix(entity, day)}${batch}.parquet`,
+    body: new Uint8Array(parquetWriteBuffer({ columnData: columnsOf(definition, entity, ofDay) })),
+  }));
+}
+
+/** Where the files of one day lie: what the table's partition projection says, too. */
+export function dayPrefix(entity: string, day: string): string {
+  return `${OFFLINE_PREFIX}${entity}/${DAY_COLUMN}=${day}/`;
+}
+
+function columnsOf(definition: FeatureDefinition, entity: string, rows: readonly HistoryRow[]): ColumnSource[] {
+  const { key, event, ingested, id, source } = KEY_COLUMNS;
+  const column = (name: string, type: BasicType, data: unknown[]): ColumnSource => ({
+    name,
+    type,
+    data,
+    nullable: false,
+  });
+  return [
+    column(
+      key,
+      'STRING',
+      rows.map((row) => row.key),
+    ),
+    column(
+      event,
+      'INT64',
+      rows.map(({ eventMs }) => BigInt(eventMs)),
+    ),
+    column(
+      ingested,
+      'INT64',
+      rows.map(({ ingestedMs }) => BigInt(ingestedMs)),
+    ),
+    column(
+      id,
+      'STRING',
+      rows.map(({ ingestId }) => ingestId),
+    ),
+    column(
+      source,
+      'STRING',
+      rows.map(({ sourceVersion }) => sourceVersion),
+    ),
+    ...featuresOf(definition, entity).map(({ name, type }): ColumnSource => ({
+      name,
+      type: PARQUET_TYPES[type],
+      data: rows.map(({ values }) => stored(type, Object.hasOwn(values, name) ? values[name] : undefined)),
+    })),
+  ];
+}
+
+function stored(type: FeatureType, value: HistoryRow['values'][string]): unknown {
+  if (value == null) return null;
+  return type === FeatureType.INTEGER ? BigInt(value) : value;
+}
