@@ -28,7 +28,7 @@ export interface OnlineStore {
 
 /** Whether a value takes the place of one that is kept. One of another source, which is not served any more, always goes. */
 export function replaces(incoming: OnlineValue, kept: OnlineValue | undefined): boolean {
-  return !kept || kept.sourceVersion !== incoming.sourceVersion || isNewer(incoming, kept);
+  return kept?.sourceVersion !== incoming.sourceVersion || isNewer(incoming, kept);
 }
 
 /** What is kept once values have come in; undefined where that changes nothing. */
@@ -51,11 +51,14 @@ export function onlineRowOf(rows: readonly HistoryRow[]): OnlineRow {
   return newest;
 }
 
-/** When all of a row will be stale, milliseconds since 1970: nothing is lost where it is gone by then. */
-export function staleAtMs(row: OnlineRow, features: readonly Feature[]): number {
+/** How long a stale value is kept, so that it is told apart from one that never was. */
+const STALE_KEPT_MS = 7 * 86_400_000;
+
+/** Until when a row is kept, milliseconds since 1970: a week after the last of its values is stale. */
+export function keptUntilMs(row: OnlineRow, features: readonly Feature[]): number {
   const ends = Object.entries(row).map(([name, { eventMs }]) => {
     const ttlSeconds = features.find((feature) => feature.name === name)?.ttlSeconds ?? 0;
     return eventMs + ttlSeconds * 1000;
   });
-  return Math.max(0, ...ends);
+  return Math.max(0, ...ends) + STALE_KEPT_MS;
 }
