@@ -1,8 +1,9 @@
+import { parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { parquetWriteBuffer, type BasicType, type ColumnSource } from 'hyparquet-writer';
 import { DAY_COLUMN, KEY_COLUMNS, featuresOf } from '../../../lib/policy/features/columns';
 import { type FeatureDefinition, FeatureType } from '../../../lib/policy/features/definition';
 import { dayOf } from '../../../lib/policy/features/training-sql';
-import type { HistoryRow } from './history';
+import type { FeatureValue, HistoryRow } from './history';
 
 /** Where the offline tables lie in the bucket. */
 export const OFFLINE_PREFIX = 'features/';
@@ -91,4 +92,30 @@ function columnsOf(definition: FeatureDefinition, entity: string, rows: readonly
 function stored(type: FeatureType, value: HistoryRow['values'][string]): unknown {
   if (value == null) return null;
   return type === FeatureType.INTEGER ? BigInt(value) : value;
+}
+
+/**
+ * Reads rows of a file back.
+ *
+ * @param features names of the features that are wanted; one that the file is older than is in no row
+ */
+export async function offlineRows(body: Uint8Array, features: readonly string[]): Promise<HistoryRow[]> {
+  const file = body.buffer.slice(body.byteOffset, body.byteOffset + body.byteLength) as ArrayBuffer;
+  const { key, event, ingested, id, source } = KEY_COLUMNS;
+  const present = parquetSchema(parquetMetadata(file)).children.map(({ element }) => element.name);
+  const wanted = features.filter((name) => present.includes(name));
+  const rows = await parquetReadObjects({ file, columns: [...Object.values(KEY_COLUMNS), ...wanted] });
+  return rows.map((row) => ({
+    key: row[key] as string,
+    eventMs: Number(row[event]),
+    ingestedMs: Number(row[ingested]),
+    ingestId: row[id] as string,
+    sourceVersion: row[source] as string,
+    values: Object.fromEntries(
+      wanted.map((name) => {
+        const value = row[name] as FeatureValue | bigint | null | undefined;
+        return [name, typeof value === 'bigint' ? Number(value) : value];
+      }),
+    ),
+  }));
 }

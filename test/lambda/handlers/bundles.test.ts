@@ -11,6 +11,8 @@ writeFileSync(
   policyFile,
   JSON.stringify({ plans: [], tenants: [], backends: [], models: [{ name: 'llama', backends: [] }] }),
 );
+const featuresFile = join(mkdtempSync(join(tmpdir(), 'features-')), 'features.json');
+writeFileSync(featuresFile, JSON.stringify({ name: 'shop', features: [] }));
 const env = {
   PATH: process.env.PATH,
   AWS_REGION: 'eu-west-1',
@@ -19,6 +21,9 @@ const env = {
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
   POLICY_FILE: policyFile,
+  FEATURES_FILE: featuresFile,
+  FEATURE_STORE: 'shop',
+  OFFLINE_BUCKET: 'offline',
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
 
