@@ -19,6 +19,13 @@ const node = lambdaNode();
 const folder = mkdtempSync(path.join(tmpdir(), 'bench-handlers-'));
 const policyFile = path.join(folder, 'policy.json');
 writeFileSync(policyFile, JSON.stringify({ plans: [], tenants: [], backends: [], models: [] }));
+const ENVIRONMENT = {
+  AWS_REGION: 'eu-west-1',
+  TABLE_NAME: 'keys',
+  STORE_URL: 'redis://127.0.0.1:1',
+  POLICY_FILE: policyFile,
+  FLEETS: '[]',
+};
 
 const times = Object.fromEntries(names.map((name) => [name, []]));
 for (let round = 0; round < rounds; round++) {
@@ -43,7 +50,7 @@ function importTime(file) {
     process.exit();`;
   const { stdout, stderr, status } = spawnSync(node, ['--input-type=module', '-e', script], {
     encoding: 'utf8',
-    env: { AWS_REGION: 'eu-west-1', TABLE_NAME: 'keys', STORE_URL: 'redis://127.0.0.1:1', POLICY_FILE: policyFile },
+    env: ENVIRONMENT,
   });
   if (status !== 0) throw new Error(`${file}: ${stderr.slice(-2000)}`);
   return Number(stdout.trim().split('\n').at(-1));
