@@ -78,7 +78,7 @@ export class ReferenceStack extends Stack {
   }
 
   private addOutputs(policy: InferencePolicy): void {
-    const { api, breakerControl, ratePlans, alarmTopic, dashboard } = this.platform;
+    const { api, batchJobs, breakerControl, ratePlans, alarmTopic, dashboard } = this.platform;
     new CfnOutput(this, 'BaseUrl', { value: api.baseUrl, description: 'Base URL for any OpenAI client' });
     for (const { name } of policy.tenants) {
       new CfnOutput(this, `ReadKeyOf-${name}`.replaceAll('-', ''), {
@@ -90,6 +90,13 @@ export class ReferenceStack extends Stack {
       value: breakerControl.handler.function.functionName,
       description: 'Invoke with {} to read the breakers, with backend and force to override one',
     });
+    const { work, progress } = batchJobs;
+    new CfnOutput(this, 'WorkQueueUrl', { value: work.queue.queueUrl, description: 'Where items wait for workers' });
+    new CfnOutput(this, 'DeadLetterQueueUrl', {
+      value: work.deadLetterQueue.queueUrl,
+      description: 'Where items lie that failed for good',
+    });
+    new CfnOutput(this, 'BatchTableName', { value: progress.tableName, description: 'The books of batches and jobs' });
     new CfnOutput(this, 'AlarmTopicArn', { value: alarmTopic.topicArn, description: 'Subscribe to hear of alarms' });
     new CfnOutput(this, 'DashboardUrl', {
       value: `https://console.aws.amazon.com/cloudwatch/home?region=${this.region}#dashboards:name=${dashboard.dashboard.dashboardName}`,

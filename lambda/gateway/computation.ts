@@ -17,7 +17,8 @@ import { hedgingOf, noteFirstByte } from './hedging';
 import type { InferenceRequest } from './inference-request';
 import type { Idempotency } from './idempotency';
 import type { GatewayPorts } from './ports';
-import type { AdmitRequest, Tokens } from './request-store';
+import type { Priority } from './priority';
+import type { AdmitRequest, Admission, Tokens } from './request-store';
 import { Reservation } from './reservation';
 import { awaitFlight } from './single-flight';
 import { type SemanticSettings, SemanticStep } from './semantic-step';
@@ -40,6 +41,7 @@ export interface Computation {
   readonly chain: readonly ChainLink[];
   readonly cache: CacheUse | undefined;
   readonly idempotency: Idempotency | undefined;
+  readonly priority: Priority;
   readonly client: ClientConnection;
   /** Filled in on the way. */
   readonly record: RequestRecord;
@@ -71,7 +73,7 @@ export type ComputePorts = GatewayPorts & {
  */
 export async function compute(computation: Computation, ports: ComputePorts): Promise<void> {
   const { record, cache, idempotency } = computation;
-  const first = askedOf(computation, ports.newId());
+  const first = askedOf(computation, ports);
   record.cache = cache && cache.freshMs > 0 ? 'miss' : 'bypass';
   const admitted = await admitOrWait(first, computation, ports);
   if (!admitted) return;
@@ -103,11 +105,13 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
   }
 }
 
-function askedOf({ request, tenant, plan, chain, cache, idempotency }: Computation, id: string): AdmitRequest {
+function askedOf(computation: Computation, { newId, policy }: ComputePorts): AdmitRequest {
+  const { request, tenant, plan, chain, cache, idempotency, priority } = computation;
   const { model, inputTokens, outputTokens } = request;
   return {
-    ...{ id, tenant, plan, model, inputTokens, outputTokens, chain },
+    ...{ id: newId(), tenant, plan, model, inputTokens, outputTokens, chain },
     leaseMs: leaseMs(chain),
+    ...(priority === 'batch' && { ceiling: policy.batch.ceiling }),
     ...(cache && { cache }),
     ...(idempotency && { idempotency }),
   };
@@ -157,6 +161,7 @@ async function admitOnce(
   Object.assign(headers, rateLimitHeaders(admission.limits, admission.now), { 'x-cache': record.cache });
   if (admission.verdict === 'limited') {
     record.refusedBy = admission.refusedBy?.limit ?? 'requests';
+    record.retryAfterMs = admission.retryAfterMs;
     throw limitError(plan, admission);
   }
   if (admission.verdict === 'uncached') throw ApiError.notStored();
@@ -214,6 +219,8 @@ async function answer(
   }
   if (end.kind === 'exhausted') {
     void settleQuietly(reservation, { used: NOTHING, calls: routed.finished });
+    record.failedCalls = routed.finished.filter(({ outcome }) => outcome === 'failure').length;
+    record.retryAfterMs = reopensAfterMs(admitted.admission);
     await sendFallback(computation, admitted, end.reason, ports);
     return;
   }
@@ -253,14 +260,15 @@ async function settleQuietly(reservation: Reservation, result: Parameters<Reserv
 }
 
 function findAnswer(
-  { request, requestId, client, record }: Computation,
+  { request, requestId, client, record, priority }: Computation,
   { admission, store, asked }: AskedAdmission,
   ports: ComputePorts,
 ): Promise<Route<Answer, ApiError>> {
   const states = new Map(admission.backends.map((state) => [state.backend, state]));
   const { firstBytes, timer } = ports;
   const isFree = (backend: ResolvedBackend) => states.get(backend)?.passage === 'free';
-  const hedging = hedgingOf(request, { firstBytes, timer, isFree });
+  // A second call buys time with work, and background work has time.
+  const hedging = priority === 'batch' ? undefined : hedgingOf(request, { firstBytes, timer, isFree });
   return route([...states.keys()], {
     permission: async (backend) => {
       switch (states.get(backend)!.passage) {
@@ -330,15 +338,22 @@ async function sendStream(
   await closeStream(answer, pause);
 }
 
-/** When no backend answers: an answer past its time, else the declared one, else an error. */
+/** After how long the first backend that may not be called is to be asked again; undefined where that is not known. */
+function reopensAfterMs({ backends, now }: Admission): number | undefined {
+  const waits = backends.map(({ until }) => until - now).filter((wait) => wait > 0);
+  return waits.length > 0 ? Math.min(...waits) : undefined;
+}
+
+/** When no backend answers: an answer past its time, else the declared one, else an error, which is all for who can wait. */
 async function sendFallback(
   computation: Computation,
   { admission, store }: Admitted,
   reason: string,
   { now, newId }: ComputePorts,
 ): Promise<void> {
-  const { cache, client, headers, record, request } = computation;
-  if (admission.stale && cache) {
+  const { cache, client, headers, record, request, priority } = computation;
+  const standsIn = priority === 'interactive';
+  if (standsIn && admission.stale && cache) {
     const entry = await store.readStale(cache.key, admission.now).catch(() => undefined);
     if (entry) {
       await sendStored(entry, 'stale', computation);
@@ -347,7 +362,7 @@ async function sendFallback(
   }
   const { degradedAnswer: text, name: model } = request.model;
   const { endpoint } = request;
-  if (text !== undefined && (endpoint === 'chat' || endpoint === 'completions')) {
+  if (standsIn && text !== undefined && (endpoint === 'chat' || endpoint === 'completions')) {
     const degraded = { endpoint, model, stream: request.stream, id: newId(), now: now() };
     const { contentType, body } = degradedAnswer(text, degraded);
     record.fallback = 'degraded';

@@ -1,4 +1,4 @@
-import type { ResolvedBackend, ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
+import type { ResolvedBackend, ResolvedModel } from '../../lib/policy/defaults';
 import { parseCacheControl } from '../caching/cache-control';
 import { cacheKey, keyScope } from '../caching/cache-key';
 import { cacheUse, type CacheUse } from '../caching/entry';
@@ -7,6 +7,7 @@ import { RetryBudget } from '../fault-tolerance/retry-budget';
 import { type ChainLink, chainOf } from '../load-balancing/chain';
 import type { RequestRecord } from '../observability/request-record';
 import { ApiError } from './api-error';
+import { type Caller, callerOf, modelsOf } from './caller';
 import type { ClientConnection } from './client-connection';
 import { compute, type ComputePorts } from './computation';
 import { headerOf, type HttpEvent, jsonBodyOf } from './http-event';
@@ -14,16 +15,10 @@ import { idempotencyOf } from './idempotency';
 import { type InferenceRequest, mustFitPlan, parseInferenceRequest } from './inference-request';
 import { describeModel, listModels, openAiModels } from './models-list';
 import type { GatewayPorts } from './ports';
+import type { Priority } from './priority';
 import { semanticSettings } from './semantic-step';
 import { parseServiceRequest } from './service-request';
 import { type Target, targetOf } from './target';
-
-/** Who calls, as the authorizer found out. */
-interface Caller {
-  readonly tenant: string;
-  readonly plan: ResolvedPlan;
-  readonly principal?: string;
-}
 
 /** The inference gateway: takes a request through all steps, and always answers. */
 export class Gateway {
@@ -48,16 +43,21 @@ export class Gateway {
   }
 
   /**
-   * Serves one request. Settles when the answer is sent, the books are settled, the record is written and breakers that
-   * changed are announced.
+   * Serves one request. Settles with its record when the answer is sent, the books are settled, the record is written and
+   * breakers that changed are announced.
    */
-  public async serve(event: HttpEvent, client: ClientConnection): Promise<void> {
+  public async serve(
+    event: HttpEvent,
+    client: ClientConnection,
+    priority: Priority = 'interactive',
+  ): Promise<RequestRecord> {
     const { now, newId, record: write, announce } = this.ports;
     const requestId = event.requestContext.requestId ?? newId();
     const record: RequestRecord = {
       requestId,
       startedAt: now(),
       durationMs: 0,
+      priority,
       status: 200,
       storeLost: false,
       hungUp: false,
@@ -71,8 +71,10 @@ export class Gateway {
     record.durationMs = now() - record.startedAt;
     write(record);
     const { transitions = [] } = record;
-    if (transitions.length === 0) return;
-    await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
+    if (transitions.length > 0) {
+      await announce(transitions.map((transition) => ({ ...transition, at: now(), reason: 'calls' })));
+    }
+    return record;
   }
 
   private async answer(
@@ -82,7 +84,7 @@ export class Gateway {
     headers: Record<string, string>,
   ): Promise<void> {
     const target = targetOf(event.httpMethod, event.path);
-    const caller = this.callerOf(event);
+    const caller = callerOf(event, this.ports.policy.plans, this.ports.now());
     record.tenant = caller.tenant;
     record.plan = caller.plan.name;
     record.principal = caller.principal;
@@ -91,7 +93,7 @@ export class Gateway {
       await this.compute(event, target, caller, { client, record, headers });
       return;
     }
-    const models = openAiModels(this.modelsOf(caller));
+    const models = openAiModels(modelsOf(caller.plan, this.ports.policy.models));
     const answer =
       target.kind === 'listModels' ? listModels(models, this.since) : describeModel(models, target.model, this.since);
     client.start(200, { ...headers, 'content-type': 'application/json' });
@@ -105,7 +107,7 @@ export class Gateway {
     way: { client: ClientConnection; record: RequestRecord; headers: Record<string, string> },
   ): Promise<void> {
     const { tenant, plan } = caller;
-    const models = this.modelsOf(caller);
+    const models = modelsOf(plan, this.ports.policy.models);
     const request =
       target.kind === 'compute'
         ? parseInferenceRequest(target.endpoint, jsonBodyOf(event), models)
@@ -126,29 +128,13 @@ export class Gateway {
         chain: this.chains.get(model) ?? [],
         cache,
         idempotency,
+        priority: way.record.priority,
         client: way.client,
         record: way.record,
         headers: way.headers,
       },
       this.computePorts,
     );
-  }
-
-  /** The authorizer has let the caller in; a plan that the policy does not know yet or any more lets nobody compute. */
-  private callerOf(event: HttpEvent): Caller {
-    const { tenant, plan: name, expiresAt, principal } = event.requestContext.authorizer ?? {};
-    if (!tenant || !name) throw ApiError.unauthenticated();
-    // API Gateway remembers the authorizer's answer for minutes, and knows no end of a token.
-    if (expiresAt !== undefined && !(Number(expiresAt) > this.ports.now())) throw ApiError.tokenExpired();
-    const plan = this.ports.policy.plans.find((candidate) => candidate.name === name);
-    if (!plan) throw ApiError.forbidden(`The plan ${name} of this key is not served here.`);
-    return { tenant, plan, principal };
-  }
-
-  /** The models that exist for a caller: those of its plan. Any other is as unknown to it as a misspelt one. */
-  private modelsOf({ plan }: Caller): readonly ResolvedModel[] {
-    const { models } = this.ports.policy;
-    return plan.models ? models.filter(({ name }) => plan.models?.includes(name)) : models;
   }
 
   private cacheOf(

@@ -27,6 +27,11 @@ export interface AdmitRequest extends Tokens {
   readonly idempotency?: Idempotency;
   /** The model's backends: their breakers are read, and the request is counted at the one that it should go to. */
   readonly chain: readonly ChainLink[];
+  /**
+   * Set for background work: the share of each limit, of the tenant's parallel requests and of each backend's capacity that
+   * may be in use with it. Undefined for an interactive request, which may use all of them.
+   */
+  readonly ceiling?: number;
   /** Set where the request has waited for an identical one, and has paid for itself: it waits no more. */
   readonly hasWaited?: boolean;
 }

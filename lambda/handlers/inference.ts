@@ -1,100 +1,13 @@
-import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
-import { resolvePolicy } from '../../lib/policy/defaults';
-import type { InferencePolicy } from '../../lib/policy/policy';
-import { bedrockBackends } from '../backends/bedrock-backends';
-import { addressesOf, bedrockTargets } from '../backends/bedrock-models';
-import { backendAddresses } from '../backends/environment';
-import { httpBackends } from '../backends/http-backends';
-import { announcer } from '../circuit-breaking/announce';
-import { eventPublisher } from '../events/environment';
-import { LocalIndex } from '../caching/local-index';
-import { LocalStore } from '../fault-tolerance/local-store';
 import { clientConnection } from '../gateway/client-connection';
-import { Gateway } from '../gateway/gateway';
 import type { HttpEvent } from '../gateway/http-event';
-import { breakerLine } from '../observability/breaker-line';
-import type { SemanticPorts } from '../gateway/semantic-step';
-import { lineWriter } from '../observability/line-writer';
-import { recordLine } from '../observability/record-line';
-import { environmentCredentials } from '../security/environment-credentials';
-import { StoreConnection } from '../store/connection';
-import { connectionSettings } from '../store/environment';
-import { ValkeyIndex } from '../store/valkey-index';
-import { type Trip, ValkeyStore } from '../store/valkey-store';
-import { vectorCache } from '../store/vector-cache';
+import { gatewayFrom } from './parts/gateway-from-environment';
 
-const environment = process.env;
-const policyFile = environment.POLICY_FILE ?? '/opt/policy.json';
-const policy = resolvePolicy(JSON.parse(readFileSync(policyFile, 'utf8')) as InferencePolicy);
-const names = {
-  namespace: environment.METRICS_NAMESPACE ?? 'InferencePlatform',
-  service: environment.SERVICE_NAME ?? 'inference',
-};
-const models = bedrockTargets(environment, policy.backends);
-const writeLine = lineWriter(process.stdout);
-
-const warnOf =
-  (part: string) =>
-  ({ message }: Error) => {
-    writeLine(JSON.stringify({ level: 'warn', message: part, 'error.message': message }));
-  };
-
-const connection = new StoreConnection({ ...connectionSettings(environment), onError: warnOf('store') });
-const publish = eventPublisher(environment);
-const gateway = new Gateway({
-  policy,
-  ...(policy.cache?.semantic && { semantic: semanticPorts(policy.cache.semantic.timeoutMs) }),
-  store: new ValkeyStore((commands) => connection.trip(commands), Math.random, policy.cache),
-  localStore: new LocalStore(Date.now, Math.random),
-  callBackend: bedrockBackends(models, {
-    send: httpBackends({ ...backendAddresses(environment, policy.backends), ...addressesOf(models) }),
-    credentials: () => environmentCredentials(environment),
-    now: Date.now,
-  }),
-  record: (record) => {
-    writeLine(recordLine(record, names));
-  },
-  announce: announcer({
-    service: names.service,
-    log: (change) => {
-      writeLine(breakerLine(change, names));
-    },
-    ...(publish && { publish }),
-    warn: warnOf('event bus'),
-  }),
-  now: Date.now,
-  random: Math.random,
-  pause: (ms) => pause(ms),
-  timer: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    return () => {
-      clearTimeout(timer);
-    };
-  },
-  newId: randomUUID,
-});
-
-/** The index of questions, on a connection of its own: a search holds up what follows it on the same one. */
-function semanticPorts(timeoutMs: number): SemanticPorts {
-  const searches = new StoreConnection({ ...connectionSettings(environment), timeoutMs, onError: warnOf('store') });
-  const trip: Trip = (commands) => searches.trip(commands);
-  const warn = (message: string) => {
-    writeLine(JSON.stringify({ level: 'warn', message: 'semantic index', detail: message }));
-  };
-  return {
-    index: new ValkeyIndex(trip, timeoutMs, new LocalIndex(Date.now), warn),
-    vectors: vectorCache(trip),
-  };
-}
+const { gateway } = gatewayFrom(process.env, 'inference');
 
 /** Entry point of the API: streams its answer. */
-export const handler = awslambda.streamifyResponse<HttpEvent>((event, stream) =>
-  gateway.serve(
-    event,
-    clientConnection(stream, (statusCode, headers) =>
-      awslambda.HttpResponseStream.from(stream, { statusCode, headers }),
-    ),
-  ),
-);
+export const handler = awslambda.streamifyResponse<HttpEvent>(async (event, stream) => {
+  const client = clientConnection(stream, (statusCode, headers) =>
+    awslambda.HttpResponseStream.from(stream, { statusCode, headers }),
+  );
+  await gateway.serve(event, client);
+});

@@ -19,6 +19,9 @@ export interface Load {
  * stands to the capacity as its plan's weight to the weights of all tenants that are active there. The share is given
  * even though others have taken all of the capacity: they get nothing more until they are back at theirs, and the
  * backend carries at most twice its capacity until then.
+ *
+ * Background work asks with a weight of 0 and the part of the capacity that it may fill: it has no share, so a backend that
+ * is short takes none of it, and its weight makes nobody else's share smaller.
  */
 export function hasRoom(
   load: Load,
@@ -28,6 +31,14 @@ export function hasRoom(
   if (load.total === 0 || load.total + request.tokens <= capacityTokens) return true;
   const weights = load.weights + (load.own === 0 ? request.weight : 0);
   return load.own + request.tokens <= (capacityTokens * request.weight) / weights;
+}
+
+/**
+ * Whose load a request counts as. A tenant's background work counts apart from its other requests, or it would use up the
+ * share of them.
+ */
+export function loadTenantOf({ tenant, ceiling }: { readonly tenant: string; readonly ceiling?: number }): string {
+  return ceiling === undefined ? tenant : `${tenant}:batch`;
 }
 
 /** A backend that may be chosen. */

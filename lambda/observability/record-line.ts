@@ -78,6 +78,7 @@ export function recordLine(record: RequestRecord, names: MetricsNames): string {
     plan: record.plan,
     'enduser.pseudo.id': record.principal,
     stream: record.stream,
+    priority: record.priority === 'batch' ? record.priority : undefined,
     backend: record.backend,
     cache: record.cache,
     'semantic.outcome': semantic?.outcome,

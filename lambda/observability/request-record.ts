@@ -1,3 +1,4 @@
+import type { Priority } from '../gateway/priority';
 import type { BreakerStatus } from '../circuit-breaking/breaker';
 
 /** What is told about a request when it is over. It holds no prompt, no answer and no key. */
@@ -6,6 +7,7 @@ export interface RequestRecord {
   /** Arrival, in milliseconds since 1970. */
   readonly startedAt: number;
   durationMs: number;
+  readonly priority: Priority;
   status: number;
   tenant?: string;
   plan?: string;
@@ -21,6 +23,10 @@ export interface RequestRecord {
   fallback?: string;
   errorCode?: string;
   refusedBy?: string;
+  /** After how long a request is to be tried again that a limit, or breakers, did not let through; undefined if not known. */
+  retryAfterMs?: number;
+  /** Calls that failed, of a request that no backend answered; 0 where none could be called. */
+  failedCalls?: number;
   timeToFirstTokenMs?: number;
   inputTokens?: number;
   outputTokens?: number;

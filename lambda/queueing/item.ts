@@ -18,8 +18,10 @@ export interface ItemMessage {
   readonly offset: number;
   /** Bytes of the line, without its line break. */
   readonly length: number;
-  /** Times that it was given back since no capacity was left for it. */
+  /** Times that it was given back since no capacity was left for it, or every backend failed at it. */
   readonly deferrals?: number;
+  /** Those of them at which backends failed, or the worker itself. */
+  readonly failures?: number;
   /** Set where an operator took it from the dead letters. */
   readonly redriven?: true;
 }

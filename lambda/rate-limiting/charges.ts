@@ -1,4 +1,5 @@
 import type { ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
+import { belowCeiling, moneyBelowCeiling } from './ceiling';
 import type { Charge } from './gcra';
 import { type MoneyCharge, monthEndOf } from './money';
 
@@ -21,10 +22,28 @@ export interface Cost {
   readonly model: Pick<ResolvedModel, 'name' | 'price'>;
   readonly inputTokens: number;
   readonly outputTokens: number;
+  /** Share of each limit that it may fill; undefined where all of it. */
+  readonly ceiling?: number;
 }
 
 /** What a request costs of each limit: those of its plan, and those that the plan sets for its model. */
 export function chargesOf(cost: Cost, now: number): Charges {
+  const charges = fullChargesOf(cost, now);
+  const { ceiling } = cost;
+  if (ceiling === undefined) return charges;
+  const { limits, requestLimits, money } = charges;
+  return {
+    limits: allBelow(limits, ceiling),
+    requestLimits,
+    ...(money && { money: moneyBelowCeiling(money, ceiling) }),
+  };
+}
+
+function allBelow([first, ...rest]: Charges['limits'], ceiling: number): Charges['limits'] {
+  return [belowCeiling(first, ceiling), ...rest.map((charge) => belowCeiling(charge, ceiling))];
+}
+
+function fullChargesOf(cost: Cost, now: number): Charges {
   const { plan, model } = cost;
   const tokens = cost.inputTokens + cost.outputTokens;
   const own = plan.modelLimits?.find((limits) => limits.model === model.name);
@@ -47,7 +66,7 @@ export function chargesOf(cost: Cost, now: number): Charges {
 }
 
 /** What tokens cost, in the currency of the policy's prices; nothing where the model has none. */
-export function moneyOf({ model, inputTokens, outputTokens }: Omit<Cost, 'plan'>): number {
+export function moneyOf({ model, inputTokens, outputTokens }: Omit<Cost, 'plan' | 'ceiling'>): number {
   const { price } = model;
   if (!price) return 0;
   return (inputTokens * price.inputPerMillionTokens + outputTokens * price.outputPerMillionTokens) / 1_000_000;
@@ -65,9 +84,9 @@ function limit(name: Charge['limit'], cost: number, units: number, periodMs: num
  * would admit nothing. Money is a bucket here, which earns the budget over thirty days and lets a day's worth of it be
  * spent at once: an instance does not know what the month has cost so far.
  */
-export function localChargesOf(cost: Cost, now: number): readonly [Charge, ...Charge[]] {
-  const { plan } = cost;
-  const { limits, money } = chargesOf(cost, now);
+export function localChargesOf(cost: Cost, now: number): Charges['limits'] {
+  const { plan, ceiling } = cost;
+  const { limits, money } = fullChargesOf(cost, now);
   const largest: Record<Charge['limit'], number> = {
     requests: 1,
     tokens: plan.maxTokensPerRequest,
@@ -83,5 +102,5 @@ export function localChargesOf(cost: Cost, now: number): readonly [Charge, ...Ch
   if (money) {
     shares.push(share({ limit: 'money', cost: money.cost, emissionMs: MONTH_MS / money.most, burstMs: DAY_MS }));
   }
-  return shares;
+  return ceiling === undefined ? shares : allBelow(shares, ceiling);
 }

@@ -1,5 +1,7 @@
 import type { StoredEntry } from '../caching/entry';
 import type { Admission, AdmitRequest, BackendState, RefusedBy } from '../gateway/request-store';
+import { loadTenantOf } from '../load-balancing/load';
+import { slotsBelowCeiling } from '../rate-limiting/ceiling';
 import type { Charges } from '../rate-limiting/charges';
 import { fieldOf } from '../rate-limiting/gcra';
 import type { Command } from './connection';
@@ -23,7 +25,7 @@ type Reply = [
 
 /** The command that admits a request; `random` gives numbers from 0 up to 1. */
 export function admitCommand(request: AdmitRequest, charges: Charges, random: () => number): Command {
-  const { cache, plan, chain, idempotency, hasWaited } = request;
+  const { cache, plan, chain, idempotency, hasWaited, ceiling } = request;
   const reads = cache && (cache.freshMs > 0 || cache.softMs > 0 || cache.staleAllowed || cache.leads);
   const waits = cache?.waits === true && !hasWaited && !idempotency;
   const leads = cache?.leads === true && !hasWaited;
@@ -37,7 +39,8 @@ export function admitCommand(request: AdmitRequest, charges: Charges, random: ()
   const keys = [limitsKey(request.tenant), slotsKey(request.tenant)];
   if (reads) keys.push(cache.key);
   if (idempotency) keys.push(idempotency.key);
-  const args = [request.id, text(plan.parallelRequests), text(request.leaseMs), flags];
+  const slots = ceiling === undefined ? plan.parallelRequests : slotsBelowCeiling(plan.parallelRequests, ceiling);
+  const args = [request.id, text(slots), text(request.leaseMs), flags];
   args.push(text(cache?.freshMs ?? 0), text(cache?.softMs ?? 0), idempotency?.digest ?? '');
   args.push(text(charges.limits.length), text(charges.requestLimits));
   for (const charge of charges.limits) {
@@ -45,11 +48,13 @@ export function admitCommand(request: AdmitRequest, charges: Charges, random: ()
   }
   if (charges.money) args.push(text(charges.money.cost), text(charges.money.most), text(charges.money.monthEnd));
   else args.push('');
-  args.push(request.tenant, text(plan.weight), text(request.inputTokens + request.outputTokens), text(chain.length));
+  const weight = ceiling === undefined ? plan.weight : 0;
+  args.push(loadTenantOf(request), text(weight), text(request.inputTokens + request.outputTokens), text(chain.length));
   for (const { backend, share, counted } of chain) {
     keys.push(breakerKey(backend.name));
     if (counted) keys.push(loadKey(backend.name));
-    args.push(text(share), text(backend.capacityTokens ?? ''), counted ? '1' : '0', text(1 - random()));
+    const capacity = backend.capacityTokens === undefined ? '' : text(backend.capacityTokens * (ceiling ?? 1));
+    args.push(text(share), capacity, counted ? '1' : '0', text(1 - random()));
   }
   return { script: SCRIPTS.admit, keys, args };
 }

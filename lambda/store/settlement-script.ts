@@ -2,6 +2,7 @@ import { type BreakerRules, type BreakerStatus } from '../circuit-breaking/break
 import { LETTER } from '../circuit-breaking/outcome-window';
 import type { CallOutcome, Settlement, Transition } from '../gateway/request-store';
 import { KEPT_MS } from '../gateway/idempotency';
+import { loadTenantOf } from '../load-balancing/load';
 import { chargesOf, moneyOf } from '../rate-limiting/charges';
 import { fieldOf } from '../rate-limiting/gcra';
 import type { Command } from './connection';
@@ -48,7 +49,7 @@ export function settleCommand(
   // The answer travels only where it is kept.
   if (entry && (stores || idempotency)) args.push(entry.contentType, entry.servedBy, entry.body);
   else args.push('', '', '');
-  args.push(String(KEPT_MS), ...differencesOf({ admitted, used }), admitted.tenant);
+  args.push(String(KEPT_MS), ...differencesOf({ admitted, used }), loadTenantOf(admitted));
 
   const loads = chain.filter(({ backend, counted }) => counted && (loadedAt ?? backend.name) === backend.name);
   args.push(String(loads.length));

@@ -2,7 +2,7 @@ import { ArnFormat, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
-import { acknowledge } from '../security/acknowledge';
+import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { ModelServer } from './model-server';
 
 /** What the instances of a fleet work with. */
@@ -64,17 +64,7 @@ function readWeights(role: iam.Role, { weightsBucket: bucket, weightsPrefix: pre
   );
   bucket!.encryptionKey?.grantDecrypt(role);
   acknowledge(role, {
-    [`AwsSolutions-IAM5[Resource::${flat(Stack.of(role).resolve(objects))}]`]:
+    [wildcardFinding(role, objects)]:
       'The weights are the objects below a prefix; which they are is not known when the policy is written.',
   });
-}
-
-/** A resolved ARN as cdk-nag spells it in the ids of its findings. */
-function flat(value: unknown): string {
-  if (typeof value === 'string') return value;
-  const { Ref, ...node } = value as { Ref?: string; 'Fn::GetAtt'?: string[]; 'Fn::Join'?: [string, unknown[]] };
-  if (Ref !== undefined) return `<${Ref}>`;
-  if (node['Fn::GetAtt']) return `<${node['Fn::GetAtt'].join('.')}>`;
-  const [delimiter, items] = node['Fn::Join'] ?? ['', [JSON.stringify(value)]];
-  return items.map(flat).join(delimiter);
 }

@@ -18,7 +18,7 @@ export interface DataBucketProps {
    *
    * @default - a new `LogBucket`
    */
-  readonly logBucket?: s3.IBucket;
+  readonly logBucket?: LogBucket;
 
   /**
    * How long what was overwritten or deleted can be brought back.
@@ -78,15 +78,8 @@ export class DataBucket extends s3.Bucket {
       ],
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
-    this.logTo(props);
-  }
-
-  /** The log's own bucket stands inside this one, so that two of these can stand in one scope. */
-  private logTo({ logBucket, removalPolicy }: DataBucketProps): void {
-    const bucket = logBucket ?? new LogBucket(this, 'Logs', { removalPolicy });
-    const resource = this.node.defaultChild as s3.CfnBucket;
-    const prefix = `${this.node.addr.slice(-8)}/`;
-    resource.loggingConfiguration = { destinationBucketName: bucket.bucketName, logFilePrefix: prefix };
-    allowServerAccessLogs(bucket, this, prefix);
+    // The log's own bucket stands inside this one, so that two of these can stand in one scope.
+    const logs = props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy });
+    logs.logAccessTo(this, `data-${this.node.addr.slice(-8)}/`);
   }
 }

@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
+import { Duration, Lazy, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as apigateway from 'aws-cdk-lib/aws-apigateway';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -6,6 +6,8 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { isDeployTimeIssuer } from '../handlers/deploy-time-values';
 import { HandlerFunction } from '../handlers/handler-function';
+import type { ApiRoute, IInferenceGateway } from '../handlers/inference-gateway';
+import type { ModelAccess } from '../handlers/model-access';
 import type { TokenIssuer } from '../policy/policy';
 import { ModelKind } from '../policy/model';
 import { acknowledge } from '../security/acknowledge';
@@ -56,12 +58,15 @@ export interface InferenceApiProps extends InferenceFunctionProps {
  *
  * Usage plans come from `RatePlans`; a request whose tenant has none is refused.
  */
-export class InferenceApi extends Construct {
+export class InferenceApi extends Construct implements IInferenceGateway {
   /** The API. */
   public readonly restApi: apigateway.RestApi;
 
   /** Who may call. */
   public readonly tenants: TenantDirectory;
+
+  /** How functions compute answers as the API's own function does. */
+  public readonly models: ModelAccess;
 
   /** The function that serves the requests. */
   public readonly inference: InferenceFunction;
@@ -78,6 +83,9 @@ export class InferenceApi extends Construct {
   /** What an OpenAI client takes as its base URL. */
   public readonly baseUrl: string;
 
+  private readonly callers: apigateway.MethodOptions;
+  private readonly binaryMediaTypes = new Set<string>();
+
   constructor(scope: Construct, id: string, props: InferenceApiProps) {
     super(scope, id);
     const { encryptionKey, logRetention, removalPolicy } = props;
@@ -87,6 +95,7 @@ export class InferenceApi extends Construct {
     }
 
     this.inference = new InferenceFunction(this, 'Inference', props);
+    this.models = this.inference.models;
     this.tenants = props.tenants ?? new TenantDirectory(this, 'Tenants', { encryptionKey });
     this.accessLog = new logs.LogGroup(this, 'AccessLog', {
       encryptionKey,
@@ -96,12 +105,57 @@ export class InferenceApi extends Construct {
     this.restApi = this.addApi(props.cloudWatchRole ?? true);
     this.authorizer = this.addAuthorizer(props);
     addErrorResponses(this.restApi);
+    const validator = this.restApi.addRequestValidator('Body', {
+      validateRequestBody: true,
+      validateRequestParameters: true,
+    });
+    this.callers = this.holdersOfKeys(keyCacheTtl, validator);
     const hasServices = props.policy.models.some(({ kind }) => kind === ModelKind.SERVICE);
-    this.addRoutes(keyCacheTtl, hasServices);
+    this.addRoutes(this.inference.handler, [
+      { method: 'POST', path: '/v1/chat/completions', schema: CHAT_COMPLETION },
+      { method: 'POST', path: '/v1/completions', schema: COMPLETION },
+      { method: 'POST', path: '/v1/embeddings', schema: EMBEDDING },
+      ...(hasServices ? [{ method: 'POST', path: '/v1/services/{service}', schema: SERVICE_CALL }] : []),
+      { method: 'GET', path: '/v1/models' },
+      { method: 'GET', path: '/v1/models/{model}' },
+    ]);
+    this.addHealthCheck(validator);
     this.baseUrl = this.restApi.urlForPath('/v1');
 
     this.firewall = props.firewall ?? new ApiFirewall(this, 'Firewall', { encryptionKey, logRetention, removalPolicy });
     this.firewall.protect('ApiStage', this.restApi.deploymentStage.stageArn);
+  }
+
+  /**
+   * Has a function answer routes of the API: for holders of a key or token, under their usage plans, with the body
+   * checked against the route's schema, and streamed.
+   *
+   * @param handler a function of the API's own stack, since API and function refer to each other
+   * @param routes the routes
+   */
+  public addRoutes(handler: HandlerFunction, routes: ApiRoute[]): void {
+    if (Stack.of(handler) !== Stack.of(this)) {
+      throw new Error(
+        `handler must be in the stack of the API ("${Stack.of(this).node.path}"), got "${handler.node.path}": ` +
+          'API and function refer to each other, which stacks cannot',
+      );
+    }
+    const integration = new apigateway.LambdaIntegration(handler.function, {
+      responseTransferMode: apigateway.ResponseTransferMode.STREAM,
+      timeout: Duration.seconds(900),
+    });
+    for (const { method, path, schema, binaryMediaTypes } of routes) {
+      for (const type of binaryMediaTypes ?? []) this.binaryMediaTypes.add(type);
+      const requestModels = schema && {
+        'application/json': this.restApi.addModel(schema.title!, { contentType: 'application/json', schema }),
+      };
+      const options = { ...this.callers, ...(requestModels && { requestModels }) };
+      const added = this.restApi.root.resourceForPath(path).addMethod(method, integration, options);
+      acknowledge(added, {
+        'AwsSolutions-COG4':
+          'Clients of the OpenAI protocol authenticate by Bearer key; a Lambda authorizer checks it.',
+      });
+    }
   }
 
   /** Answers with a 5xx status. */
@@ -190,6 +244,7 @@ export class InferenceApi extends Construct {
     const resource = api.node.defaultChild as apigateway.CfnRestApi;
     resource.securityPolicy = apigateway.SecurityPolicy.TLS13_1_3_2025_09;
     resource.endpointAccessMode = apigateway.EndpointAccessMode.STRICT;
+    resource.binaryMediaTypes = Lazy.list({ produce: () => [...this.binaryMediaTypes].sort() }, { omitEmpty: true });
     if (cloudWatchRole) {
       acknowledge(api.node.findChild('CloudWatchRole'), {
         'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]':
@@ -199,48 +254,17 @@ export class InferenceApi extends Construct {
     return api;
   }
 
-  private addRoutes(keyCacheTtl: Duration, hasServices: boolean): void {
+  private holdersOfKeys(
+    keyCacheTtl: Duration,
+    requestValidator: apigateway.IRequestValidator,
+  ): apigateway.MethodOptions {
     const authorizer = new apigateway.TokenAuthorizer(this, 'KeyAuthorizer', {
       handler: this.authorizer.function,
       identitySource: 'method.request.header.Authorization',
       resultsCacheTtl: keyCacheTtl,
     });
-    const integration = new apigateway.LambdaIntegration(this.inference.handler.function, {
-      responseTransferMode: apigateway.ResponseTransferMode.STREAM,
-      timeout: Duration.seconds(900),
-    });
-    const validator = this.restApi.addRequestValidator('Body', {
-      validateRequestBody: true,
-      validateRequestParameters: true,
-    });
-    const options: apigateway.MethodOptions = {
-      authorizer,
-      authorizationType: apigateway.AuthorizationType.CUSTOM,
-      apiKeyRequired: true,
-    };
-    const route = (method: string, path: string, schema?: apigateway.JsonSchema) => {
-      const resource = this.restApi.root.resourceForPath(path);
-      const added = resource.addMethod(method, integration, {
-        ...options,
-        requestValidator: validator,
-        ...(schema && {
-          requestModels: {
-            'application/json': this.restApi.addModel(schema.title!, { contentType: 'application/json', schema }),
-          },
-        }),
-      });
-      acknowledge(added, {
-        'AwsSolutions-COG4':
-          'Clients of the OpenAI protocol authenticate by Bearer key; a Lambda authorizer checks it.',
-      });
-    };
-    route('POST', '/v1/chat/completions', CHAT_COMPLETION);
-    route('POST', '/v1/completions', COMPLETION);
-    route('POST', '/v1/embeddings', EMBEDDING);
-    if (hasServices) route('POST', '/v1/services/{service}', SERVICE_CALL);
-    route('GET', '/v1/models');
-    route('GET', '/v1/models/{model}');
-    this.addHealthCheck(validator);
+    const authorizationType = apigateway.AuthorizationType.CUSTOM;
+    return { authorizer, authorizationType, apiKeyRequired: true, requestValidator };
   }
 
   /** Answered by API Gateway itself: says that the entry stands, costs nothing and tells nothing. */

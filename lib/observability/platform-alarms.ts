@@ -8,7 +8,10 @@ import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
 import type { InferenceApi } from '../gateway/inference-api';
 import type { ModelEndpoint } from '../load-balancing/model-endpoint';
+import type { BatchJobs } from '../queueing/batch-jobs';
 import type { JobQueue } from '../queueing/job-queue';
+import type { AlarmRule } from './alarm-rule';
+import { batchAlarmRules } from './batch-alarms';
 
 /** Properties of a platform's alarms. */
 export interface PlatformAlarmsProps {
@@ -30,7 +33,14 @@ export interface PlatformAlarmsProps {
   readonly cache?: ResponseCache;
 
   /**
-   * Queue to watch.
+   * Batches and single jobs to watch, with their queues.
+   *
+   * @default - none
+   */
+  readonly batchJobs?: BatchJobs;
+
+  /**
+   * Queue to watch, beside those of `batchJobs`.
    *
    * @default - none
    */
@@ -70,17 +80,13 @@ export interface PlatformAlarmsProps {
    * @default Duration.hours(1)
    */
   readonly jobAge?: Duration;
-}
 
-/** What makes an alarm. */
-interface AlarmRule {
-  readonly metric: cloudwatch.IMetric;
-  readonly threshold: number;
-  readonly comparison?: cloudwatch.ComparisonOperator;
-  readonly description: string;
-  /** Minutes that must be bad, and of how many. */
-  readonly minutes?: readonly [bad: number, of: number];
-  readonly missing?: cloudwatch.TreatMissingData;
+  /**
+   * Share of the items of batches that may fail, in per cent, above 0, at most 100. It counts what clients did wrong, too.
+   *
+   * @default 10
+   */
+  readonly itemFailureRate?: number;
 }
 
 /** Alarms on each part that is given, all to one topic. */
@@ -95,6 +101,7 @@ export class PlatformAlarms extends Construct {
     this.action = new SnsAction(props.topic);
     if (props.api) this.watchApi(props.api, props.timeToFirstToken ?? Duration.seconds(10));
     if (props.cache) this.watchCache(props.cache);
+    if (props.batchJobs) this.watchBatchJobs(props.batchJobs, props);
     if (props.queue) this.watchQueue(props.queue, props.jobAge ?? Duration.hours(1));
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) this.watchEndpoint(name, endpoint);
     for (const [name, fleet] of Object.entries(props.fleets ?? {})) this.watchFleet(name, fleet);
@@ -193,6 +200,14 @@ export class PlatformAlarms extends Construct {
       threshold: 5,
       description: 'A replica is more than 5 s behind: a failover would forget that much',
     });
+  }
+
+  private watchBatchJobs(batchJobs: BatchJobs, { jobAge, itemFailureRate = 10 }: PlatformAlarmsProps): void {
+    if (!(itemFailureRate > 0 && itemFailureRate <= 100)) {
+      throw new Error(`itemFailureRate must be above 0 and at most 100 per cent, got ${itemFailureRate}`);
+    }
+    const rules = batchAlarmRules(batchJobs, jobAge ?? Duration.hours(1), itemFailureRate);
+    for (const [id, rule] of Object.entries(rules)) this.add(id, rule);
   }
 
   private watchQueue(queue: JobQueue, jobAge: Duration): void {

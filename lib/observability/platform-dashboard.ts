@@ -6,6 +6,7 @@ import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
 import type { InferenceApi } from '../gateway/inference-api';
 import type { ModelEndpoint } from '../load-balancing/model-endpoint';
+import type { BatchJobs } from '../queueing/batch-jobs';
 import type { JobQueue } from '../queueing/job-queue';
 
 /** Properties of a platform's dashboard. */
@@ -16,8 +17,19 @@ export interface PlatformDashboardProps {
   /** Store to show. */
   readonly cache: ResponseCache;
 
-  /** Queue to show. */
-  readonly queue: JobQueue;
+  /**
+   * Batches and single jobs to show, with their queues.
+   *
+   * @default - none
+   */
+  readonly batchJobs?: BatchJobs;
+
+  /**
+   * Queue to show, beside those of `batchJobs`.
+   *
+   * @default - none
+   */
+  readonly queue?: JobQueue;
 
   /** Alarms to show. */
   readonly alarms: cloudwatch.IAlarm[];
@@ -63,7 +75,9 @@ export class PlatformDashboard extends Construct {
     this.dashboard.addWidgets(new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: props.alarms, width: FULL }));
     this.showTraffic(props.api);
     this.showBreakers(props.api);
-    this.showStoreAndQueue(props.cache, props.queue);
+    this.showStore(props.cache);
+    if (props.queue) this.showQueue('Jobs', props.queue);
+    if (props.batchJobs) this.showBatchJobs(props.batchJobs);
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) {
       this.showBackend(name, endpoint, props.fleets?.[name]);
     }
@@ -118,18 +132,46 @@ export class PlatformDashboard extends Construct {
     );
   }
 
-  private showStoreAndQueue(cache: ResponseCache, queue: JobQueue): void {
+  private showStore(cache: ResponseCache): void {
     this.dashboard.addWidgets(
-      graph('Store, per cent', THIRD, [
+      graph('Store, per cent', HALF, [
         cache.metricEngineCpu({ label: 'engine CPU' }),
         cache.metricMemoryUsage({ label: 'memory' }),
       ]),
-      graph('Jobs', THIRD, [
+      graph('Replicas of the store, s behind', HALF, [cache.metricReplicationLag({ label: 'slowest' })]),
+    );
+  }
+
+  private showQueue(title: string, queue: JobQueue): void {
+    this.dashboard.addWidgets(
+      graph(title, HALF, [
         queue.metricBacklog({ label: 'waiting' }),
         queue.metricDeadLetters({ label: 'dead letters', color: cloudwatch.Color.RED }),
       ]),
-      graph('Age of the oldest job, s', THIRD, [queue.metricOldestMessageAge({ label: 'age' })]),
+      graph(`${title}: age of the oldest, s`, HALF, [queue.metricOldestMessageAge({ label: 'age' })]),
     );
+  }
+
+  /** How much is done, how fast, and what waits. */
+  private showBatchJobs(batch: BatchJobs): void {
+    this.dashboard.addWidgets(
+      graph('Items of batches', THIRD, [
+        batch.metricItemsCompleted({ label: 'completed' }),
+        batch.metricItemsFailed({ label: 'failed', color: cloudwatch.Color.RED }),
+        batch.metricItemsDeferred({ label: 'put off', color: cloudwatch.Color.ORANGE }),
+      ]),
+      graph('Time of an item, s', THIRD, [
+        batch.metricItemTime({ label: 'p50', statistic: cloudwatch.Stats.p(50) }),
+        batch.metricItemTime({ label: 'p99' }),
+      ]),
+      graph('Functions of batches', THIRD, [
+        batch.worker.function.metric('ConcurrentExecutions', { label: 'workers', statistic: 'Maximum' }),
+        batch.worker.function.metricErrors({ label: 'workers failed', color: cloudwatch.Color.RED }),
+        batch.metricControlErrors({ label: 'splitting or putting together failed', color: cloudwatch.Color.ORANGE }),
+      ]),
+    );
+    this.showQueue('Items that wait', batch.work);
+    this.showQueue('Batches that wait', batch.control);
   }
 
   /** What the work asks for beside what there is. */

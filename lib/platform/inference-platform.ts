@@ -24,7 +24,8 @@ import { isFleet } from '../policy/fleet-backends';
 import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
-import { JobQueue } from '../queueing/job-queue';
+import { BatchJobs } from '../queueing/batch-jobs';
+import type { JobQueue } from '../queueing/job-queue';
 import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
@@ -117,7 +118,7 @@ export interface InferencePlatformProps {
   readonly logRetention?: logs.RetentionDays;
 
   /**
-   * What happens to key and logs when they leave the stack.
+   * What happens to key, files and books of batches, and logs when they leave the stack.
    *
    * @default RemovalPolicy.RETAIN
    */
@@ -125,7 +126,7 @@ export interface InferencePlatformProps {
 }
 
 /**
- * The whole platform from one policy: entry, limits, cache, queue, a fleet behind a load balancer for each backend
+ * The whole platform from one policy: entry, limits, cache, background work, a fleet behind a load balancer for each backend
  * without an address of its own, alarms and a dashboard.
  */
 export class InferencePlatform extends Construct {
@@ -147,7 +148,10 @@ export class InferencePlatform extends Construct {
   /** Store of limits, breaker states and cached answers. */
   public readonly cache: ResponseCache;
 
-  /** Background jobs. */
+  /** Batches and single jobs, next to interactive requests. */
+  public readonly batchJobs: BatchJobs;
+
+  /** Items of background work that wait: `batchJobs.work`. */
   public readonly jobQueue: JobQueue;
 
   /** Load balancers of the backends, by the backend's name. */
@@ -190,7 +194,8 @@ export class InferencePlatform extends Construct {
       nodes: props.cacheNodes,
       ...stored,
     });
-    this.addFleets(props, removalPolicy);
+    const logBucket = new LogBucket(this, 'AccessLogs');
+    this.addFleets(props, logBucket, removalPolicy);
     this.api = new InferenceApi(this, 'Api', {
       policy: props.policy,
       vpc: this.vpc,
@@ -216,12 +221,13 @@ export class InferencePlatform extends Construct {
       tenants: this.api.tenants,
       ...stored,
     });
-    this.jobQueue = new JobQueue(this, 'Jobs', { encryptionKey: this.encryptionKey });
+    this.batchJobs = new BatchJobs(this, 'BatchJobs', { gateway: this.api, logBucket, ...stored });
+    this.jobQueue = this.batchJobs.work;
     this.fleetScaling = this.addScaling(props);
     const parts = {
       api: this.api,
       cache: this.cache,
-      queue: this.jobQueue,
+      batchJobs: this.batchJobs,
       endpoints: this.endpoints,
       fleets: this.fleets,
       scaling: this.fleetScaling,
@@ -244,14 +250,13 @@ export class InferencePlatform extends Construct {
     return topic;
   }
 
-  /** A load balancer and a fleet for each backend without an address; they share a certificate and a log bucket. */
-  private addFleets(props: InferencePlatformProps, removalPolicy: RemovalPolicy): void {
+  /** A load balancer and a fleet for each backend without an address; they share a certificate. */
+  private addFleets(props: InferencePlatformProps, logBucket: LogBucket, removalPolicy: RemovalPolicy): void {
     const backends = resolvePolicy(props.policy).backends.filter(isFleet);
     if (backends.length === 0) return;
 
     const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
     const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
-    const logBucket = new LogBucket(this, 'AccessLogs');
     for (const backend of backends) {
       const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
       const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;

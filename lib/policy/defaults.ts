@@ -7,6 +7,7 @@ import {
   BreakerWindowKind,
   type RetrySettings,
 } from './backend';
+import type { BatchSettings } from './batch-settings';
 import type { CacheSettings, SemanticCacheSettings } from './cache-settings';
 import { CacheScope, type HedgingSettings, type Model, ModelKind } from './model';
 import { type InferencePolicy, type Plan, StoreLoss, type TokenIssuer } from './policy';
@@ -33,6 +34,9 @@ export type ResolvedCache = Required<Omit<CacheSettings, 'semantic'>> & {
   readonly semantic?: Required<SemanticCacheSettings>;
 };
 
+/** The settings of background work with every default filled in. */
+export type ResolvedBatch = Required<BatchSettings>;
+
 /** The policy with every default filled in: what the handlers obey. */
 export interface ResolvedPolicy {
   readonly plans: readonly ResolvedPlan[];
@@ -41,6 +45,7 @@ export interface ResolvedPolicy {
   readonly models: readonly ResolvedModel[];
   readonly issuers: readonly ResolvedIssuer[];
   readonly cache?: ResolvedCache;
+  readonly batch: ResolvedBatch;
   readonly onStoreLoss: StoreLoss;
 }
 
@@ -68,6 +73,7 @@ export function resolvePolicy(policy: InferencePolicy): ResolvedPolicy {
     models: policy.models.map(resolveModel),
     issuers: (policy.issuers ?? []).map((issuer) => ({ tenantClaim: 'tenant', ...issuer })),
     ...(policy.cache && { cache: resolveCache(policy.cache) }),
+    batch: resolveBatch(policy.batch ?? {}),
     onStoreLoss: policy.onStoreLoss ?? StoreLoss.LOCAL_LIMITS,
   };
 }
@@ -88,6 +94,20 @@ export function resolveCache({ semantic, ...cache }: CacheSettings): ResolvedCac
     compressAboveBytes: 4096,
     ...cache,
     ...(semantic && { semantic: { ...SEMANTIC, ...semantic } }),
+  };
+}
+
+/** Fills in the defaults of background work. */
+export function resolveBatch(batch: BatchSettings): ResolvedBatch {
+  return {
+    ceiling: 0.7,
+    parallelItems: 50,
+    maxRequests: 100_000,
+    maxFileBytes: 1024 ** 3,
+    maxLineBytes: 1024 ** 2,
+    retentionDays: 30,
+    maxAttempts: 5,
+    ...batch,
   };
 }
 

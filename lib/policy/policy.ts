@@ -1,4 +1,5 @@
 import type { Backend } from './backend';
+import type { BatchSettings, TenantWebhook } from './batch-settings';
 import type { CacheSettings } from './cache-settings';
 import type { Model } from './model';
 
@@ -34,6 +35,13 @@ export interface InferencePolicy {
    * @default - no answer is stored; every request is computed
    */
   readonly cache?: CacheSettings;
+
+  /**
+   * How much background work may take, and how large it may be.
+   *
+   * @default - the defaults of each setting
+   */
+  readonly batch?: BatchSettings;
 
   /**
    * What the gateway does while the store that holds limits, breakers and the cache cannot be reached.
@@ -158,6 +166,13 @@ export interface Tenant {
    * @default - the API makes a key at deployment; a local run makes one at start
    */
   readonly keys?: string[];
+
+  /**
+   * Where the tenant is told of batches and jobs that have ended.
+   *
+   * @default - the tenant asks for them
+   */
+  readonly webhook?: TenantWebhook;
 }
 
 /** An OpenID Connect issuer whose tokens let tenants in. */

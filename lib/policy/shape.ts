@@ -40,6 +40,14 @@ const secureUrl = mustBe('an address such as "https://login.example.com"', (valu
   return TOKEN.test(value) || (URL.canParse(value) && new URL(value).protocol === 'https:');
 });
 
+const webhookUrl = mustBe('an address such as "https://example.com/hooks/batches", without credentials', (value) => {
+  if (typeof value !== 'string') return false;
+  if (TOKEN.test(value)) return true;
+  if (!URL.canParse(value)) return false;
+  const { protocol, username, password, hash } = new URL(value);
+  return protocol === 'https:' && username === '' && password === '' && hash === '';
+});
+
 const bedrockModelId = mustBe(
   'the id or the ARN of a model or inference profile of Bedrock, such as "amazon.nova-lite-v1:0"',
   (value) => typeof value === 'string' && (TOKEN.test(value) || /^[A-Za-z0-9][A-Za-z0-9.:/_-]{0,2047}$/.test(value)),
@@ -129,7 +137,13 @@ const backend = shape(
 export const policyShape = shape(
   {
     plans: listOf(plan, 1),
-    tenants: listOf(shape({ name, plan: name, keys: listOf(plainKey, 1) }, ['name', 'plan']), 1),
+    tenants: listOf(
+      shape({ name, plan: name, keys: listOf(plainKey, 1), webhook: shape({ url: webhookUrl }, ['url']) }, [
+        'name',
+        'plan',
+      ]),
+      1,
+    ),
     backends: listOf(backend, 1),
     models: listOf(
       shape(
@@ -171,6 +185,18 @@ export const policyShape = shape(
           },
           ['embeddingModel'],
         ),
+      },
+      [],
+    ),
+    batch: shape(
+      {
+        ceiling: share({ zeroAllowed: false }),
+        parallelItems: whole(2, 10_000),
+        maxRequests: whole(1, 1_000_000),
+        maxFileBytes: whole(1024, 5 * 1024 ** 3),
+        maxLineBytes: whole(1024, 6 * 1024 ** 2),
+        retentionDays: whole(1, 3650),
+        maxAttempts: whole(1, 100),
       },
       [],
     ),

@@ -60,6 +60,7 @@ export function validatePolicy(policy: unknown, options: ValidateOptions): Fault
   });
   checkIssuers(records(policy.issuers), faults);
   if (isRecord(policy.cache)) checkCache(policy.cache, models, faults);
+  if (isRecord(policy.batch)) checkBatch(policy.batch, faults);
   return faults;
 }
 
@@ -248,6 +249,13 @@ function checkCache(cache: Record<string, unknown>, models: Record<string, unkno
   const wanted = isRecord(cache.semantic) ? cache.semantic.embeddingModel : undefined;
   const embedding = models.filter(({ kind }) => kind === ModelKind.EMBEDDING);
   mustExist('model of the kind embedding', wanted, 'cache.semantic.embeddingModel', embedding, faults);
+}
+
+function checkBatch(batch: Record<string, unknown>, faults: Fault[]): void {
+  const { maxFileBytes: file = 1024 ** 3, maxLineBytes: line = 1024 ** 2 } = batch;
+  if (typeof file === 'number' && typeof line === 'number' && line > file) {
+    faults.push({ path: 'batch.maxLineBytes', message: `must be at most maxFileBytes (${file}), got ${line}` });
+  }
 }
 
 /** A key must lead to one tenant. */

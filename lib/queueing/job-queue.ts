@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, Duration, Fn, type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
@@ -47,7 +47,7 @@ export interface JobQueueProps {
 
 /**
  * A queue for background work, with dead letters: encrypted, TLS only. Messages with a tenant as `MessageGroupId` are
- * delivered fairly between tenants.
+ * delivered fairly between tenants. The dead letters take messages of this queue and of no other.
  */
 export class JobQueue extends Construct {
   /** Where jobs wait. */
@@ -70,9 +70,17 @@ export class JobQueue extends Construct {
       retentionPeriod: props.retention ?? Duration.days(14),
       removalPolicy: props.removalPolicy,
     };
+    // Queue and dead letters name each other, so one name is set here. The stack's own id makes it unique.
+    const queueName = `jobs-${Fn.select(2, Fn.split('/', Aws.STACK_ID))}-${this.node.addr.slice(-8)}`;
+    const queueArn = Stack.of(this).formatArn({ service: 'sqs', resource: queueName });
     this.deadLetterQueue = new sqs.Queue(this, 'DeadLetters', shared);
+    (this.deadLetterQueue.node.defaultChild as sqs.CfnQueue).redriveAllowPolicy = {
+      redrivePermission: sqs.RedrivePermission.BY_QUEUE,
+      sourceQueueArns: [queueArn],
+    };
     this.queue = new sqs.Queue(this, 'Queue', {
       ...shared,
+      queueName,
       visibilityTimeout: visibilityFor(props.workerTimeout ?? Duration.minutes(15)),
       receiveMessageWaitTime: Duration.seconds(20),
       deadLetterQueue: { queue: this.deadLetterQueue, maxReceiveCount },

@@ -1,4 +1,4 @@
-import { type CfnResource, Validations } from 'aws-cdk-lib';
+import { type CfnResource, Stack, Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
 /**
@@ -25,4 +25,24 @@ export function acknowledgeLint(resource: IConstruct, findings: Record<string, s
     config: { ignore_checks: Object.keys(findings) },
     reasons: findings,
   });
+}
+
+/**
+ * Id of cdk-nag's finding on a permission whose resource has a wildcard.
+ *
+ * @param scope a construct of the stack in which the permission stands
+ * @param arn the resource, tokens and all
+ */
+export function wildcardFinding(scope: IConstruct, arn: string): string {
+  return `AwsSolutions-IAM5[Resource::${flat(Stack.of(scope).resolve(arn))}]`;
+}
+
+/** A resolved ARN as cdk-nag spells it in the ids of its findings. */
+function flat(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const { Ref, ...node } = value as { Ref?: string; 'Fn::GetAtt'?: string[]; 'Fn::Join'?: [string, unknown[]] };
+  if (Ref !== undefined) return `<${Ref}>`;
+  if (node['Fn::GetAtt']) return `<${node['Fn::GetAtt'].join('.')}>`;
+  const [delimiter, items] = node['Fn::Join'] ?? ['', [JSON.stringify(value)]];
+  return items.map(flat).join(delimiter);
 }

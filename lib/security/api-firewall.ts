@@ -39,7 +39,8 @@ export interface ApiFirewallProps {
 /**
  * Rules of the managed groups that look for attack patterns in a request's body. A prompt is text about anything, code
  * and markup included, and mostly longer than 8 kB: these rules count, and do not block. What they look for cannot reach
- * an interpreter, since the gateway only ever parses the body as JSON.
+ * an interpreter, since the gateway only ever parses a body as JSON, or takes the file out of a form. They count on every
+ * path: what a prompt may say to `/v1/chat/completions`, a line of an uploaded file may say as well.
  */
 const BODY_RULES: Record<string, string[]> = {
   AWSManagedRulesCommonRuleSet: [
@@ -49,7 +50,7 @@ const BODY_RULES: Record<string, string[]> = {
     'GenericRFI_BODY',
     'EC2MetaDataSSRF_BODY',
   ],
-  AWSManagedRulesKnownBadInputsRuleSet: ['JavaDeserializationRCE_BODY', 'Log4JRCE_BODY'],
+  AWSManagedRulesKnownBadInputsRuleSet: ['JavaDeserializationRCE_BODY', 'Log4JRCE_BODY', 'ReactJSRCE_BODY'],
   AWSManagedRulesAmazonIpReputationList: [],
 };
 

@@ -1,4 +1,5 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
@@ -21,7 +22,7 @@ export interface LogBucketProps {
 }
 
 /**
- * A bucket for the access logs of load balancers: private, TLS only, expiring.
+ * A bucket for the access logs of load balancers and of other buckets: private, TLS only, expiring.
  *
  * Encrypted by S3's own key, the only encryption that load balancers can deliver their logs to.
  */
@@ -41,5 +42,30 @@ export class LogBucket extends s3.Bucket {
     acknowledge(this, {
       'AwsSolutions-S1': 'This bucket is where access logs end; logging its own access would feed itself.',
     });
+  }
+
+  /**
+   * Has S3 log who accesses a bucket, of the same account and region.
+   *
+   * By a bucket policy whatever the app's feature flags say: the older way is an access control list, and this bucket has
+   * none.
+   *
+   * @param bucket the bucket whose access is logged
+   * @param prefix what the keys of its logs begin with, such as `batch-files/`
+   */
+  public logAccessTo(bucket: s3.Bucket, prefix: string): void {
+    this.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals: [new iam.ServicePrincipal('logging.s3.amazonaws.com')],
+        actions: ['s3:PutObject'],
+        resources: [this.arnForObjects(`${prefix}*`)],
+        conditions: {
+          ArnLike: { 'aws:SourceArn': bucket.bucketArn },
+          StringEquals: { 'aws:SourceAccount': Stack.of(bucket).account },
+        },
+      }),
+    );
+    const resource = bucket.node.defaultChild as s3.CfnBucket;
+    resource.loggingConfiguration = { destinationBucketName: this.bucketName, logFilePrefix: prefix };
   }
 }

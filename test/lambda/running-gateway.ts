@@ -9,6 +9,7 @@ import type { CallBackend } from '../../lambda/gateway/backend-port';
 import { clientConnection } from '../../lambda/gateway/client-connection';
 import { Gateway } from '../../lambda/gateway/gateway';
 import type { HttpEvent } from '../../lambda/gateway/http-event';
+import type { Priority } from '../../lambda/gateway/priority';
 import type { SemanticPorts } from '../../lambda/gateway/semantic-step';
 import type { RequestRecord } from '../../lambda/observability/request-record';
 import { type Command, StoreConnection } from '../../lambda/store/connection';
@@ -91,6 +92,7 @@ export class RunningGateway {
       plan?: string;
       expiresAt?: string;
       principal?: string;
+      priority?: Priority;
       onBody?: (text: string, hangUp: () => void) => void;
       hangUpAfterMs?: number;
       onSent?: (hangUp: () => void) => void;
@@ -124,7 +126,7 @@ export class RunningGateway {
     };
     if (options.hangUpAfterMs !== undefined) setTimeout(() => stream.destroy(), options.hangUpAfterMs);
     options.onSent?.(() => stream.destroy());
-    await this.gateway.serve(request, client);
+    await this.gateway.serve(request, client, options.priority);
     return { status, headers, text, record: this.records.at(-1)!, trips: this.trips, changes: this.changes };
   }
 

@@ -1,10 +1,15 @@
 /** What account.py prints, as far as the rehearsal asks for it; the names are those of the services' own answers. */
 export interface Account {
   readonly stacks: { StackName: string; StackStatus: string; Outputs?: { OutputKey: string; OutputValue: string }[] }[];
-  readonly queues: (Record<'QueueArn' | 'KmsMasterKeyId' | 'VisibilityTimeout' | 'MessageRetentionPeriod', string> & {
+  readonly queues: (Record<
+    'url' | 'QueueArn' | 'KmsMasterKeyId' | 'VisibilityTimeout' | 'MessageRetentionPeriod',
+    string
+  > & {
     RedrivePolicy?: string;
   })[];
   readonly functions: LambdaFunction[];
+  readonly feeds: { EventSourceArn: string; FunctionArn: string; BatchSize: number }[];
+  readonly buckets: { Name: string }[];
   readonly layers: { LayerArn: string }[];
   readonly groups: {
     readonly AutoScalingGroupName: string;
@@ -59,6 +64,7 @@ export interface Account {
 
 export interface LambdaFunction {
   FunctionName: string;
+  FunctionArn: string;
   Description: string;
   Runtime: string;
   Architectures: string[];

@@ -6,6 +6,10 @@ import { Cloud, whatIsMissing } from './cloud';
 const STACK = 'InferencePlatform';
 const REHEARSAL_TIMEOUT_MS = 300_000;
 
+const API_OF_BATCHES = 'Takes files, batches and jobs';
+const CONTROL = 'Splits batches and puts their results together';
+const WORKER = 'Works on the items of batches and jobs';
+
 const PROFILES = [
   { profile: 'prod', minCapacity: 3, maxCapacity: 9, deletionProtection: 'true' },
   { profile: 'dev', minCapacity: 1, maxCapacity: 3, deletionProtection: 'false' },
@@ -22,6 +26,13 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
     let bootstrapped: Account;
     let account: Account;
     let encryptionKey: string;
+
+    // By its name: moto writes the host of a queue's URL in more than one way.
+    const queueAt = (url: string) => {
+      return account.queues.find(({ QueueArn }) => QueueArn.split(':').at(-1) === url.split('/').at(-1))!;
+    };
+    const worker = () => functionThat(account, WORKER).Environment.Variables;
+    const tenants = () => account.tables.find(({ TableName }) => TableName !== worker().BATCH_TABLE)!;
 
     beforeAll(async () => {
       if (missing) throw new Error(missing);
@@ -50,13 +61,44 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       for (const log of account.logGroups) expect(log.retentionInDays).toBeGreaterThan(0);
     });
 
-    it('queues jobs under the key, and puts aside what failed five times', () => {
-      const [jobs, deadLetters] = account.queues.toSorted((one) => (one.RedrivePolicy ? -1 : 1));
-      expect(account.queues).toHaveLength(2);
-      expect(jobs).toMatchObject({ KmsMasterKeyId: encryptionKey, VisibilityTimeout: '5400' });
-      expect(deadLetters).toMatchObject({ KmsMasterKeyId: encryptionKey, MessageRetentionPeriod: '1209600' });
-      const redrive = JSON.parse(jobs!.RedrivePolicy!) as unknown;
-      expect(redrive).toEqual({ deadLetterTargetArn: deadLetters!.QueueArn, maxReceiveCount: 5 });
+    it('queues items and batches under the key, each with its dead letters, by names of their own', () => {
+      expect(account.queues).toHaveLength(4);
+      const limits = { [worker().WORK_QUEUE_URL!]: ['2340', 100], [worker().CONTROL_QUEUE_URL!]: ['5400', 5] } as const;
+      for (const [url, [visibility, maxReceiveCount]] of Object.entries(limits)) {
+        const queue = queueAt(url);
+        expect(queue).toMatchObject({ KmsMasterKeyId: encryptionKey, VisibilityTimeout: visibility });
+        const redrive = JSON.parse(queue.RedrivePolicy!) as { deadLetterTargetArn: string };
+        expect(redrive).toMatchObject({ maxReceiveCount });
+        const deadLetters = account.queues.find(({ QueueArn }) => QueueArn === redrive.deadLetterTargetArn)!;
+        expect(deadLetters).toMatchObject({ KmsMasterKeyId: encryptionKey, MessageRetentionPeriod: '1209600' });
+        // The name by which its dead letters know it: the stack's id and its place. moto does not tell RedriveAllowPolicy.
+        expect(queue.QueueArn).toMatch(/:jobs-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9a-f]{8}$/);
+      }
+    });
+
+    it('feeds workers and controller from the queues that the functions are told of, beside one bucket and one table', () => {
+      const told = [API_OF_BATCHES, CONTROL, WORKER].map((description) => {
+        const { Variables } = functionThat(account, description).Environment;
+        const { BATCH_BUCKET, BATCH_TABLE, WORK_QUEUE_URL, CONTROL_QUEUE_URL, DEAD_LETTER_QUEUE_URL } = Variables;
+        return { BATCH_BUCKET, BATCH_TABLE, WORK_QUEUE_URL, CONTROL_QUEUE_URL, DEAD_LETTER_QUEUE_URL };
+      });
+      expect(told).toEqual([told[0], told[0], told[0]]);
+      const { BATCH_BUCKET, BATCH_TABLE, WORK_QUEUE_URL, CONTROL_QUEUE_URL, DEAD_LETTER_QUEUE_URL } = told[0]!;
+      const arnOf = (url: string) => queueAt(url).QueueArn;
+      expect(account.buckets.map(({ Name }) => Name)).toContain(BATCH_BUCKET);
+      expect(account.tables.map(({ TableName }) => TableName)).toContain(BATCH_TABLE);
+      expect(queueAt(DEAD_LETTER_QUEUE_URL!)).not.toHaveProperty('RedrivePolicy');
+      const feeds = account.feeds.map(({ EventSourceArn, FunctionArn, BatchSize }) => [
+        EventSourceArn,
+        FunctionArn,
+        BatchSize,
+      ]);
+      expect(feeds.sort()).toEqual(
+        [
+          [arnOf(WORK_QUEUE_URL!), functionThat(account, WORKER).FunctionArn, 10],
+          [arnOf(CONTROL_QUEUE_URL!), functionThat(account, CONTROL).FunctionArn, 1],
+        ].sort(),
+      );
     });
 
     it('runs every function on Node 24 for arm64, traced', () => {
@@ -86,7 +128,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
 
     it('gives the authorizer the table of tenants', () => {
       const authorizer = functionThat(account, 'Finds the tenant of an API key');
-      expect(authorizer.Environment.Variables.TABLE_NAME).toBe(account.tables[0]!.TableName);
+      expect(authorizer.Environment.Variables.TABLE_NAME).toBe(tenants().TableName);
     });
 
     it('keeps of each key that API Gateway made its SHA-256 and nothing else', () => {
@@ -98,7 +140,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
         const hash = createHash('sha256').update(key.value).digest('hex');
         return { keyHash: { S: hash }, tenant: { S: tenant }, plan: { S: plan }, keyId: { S: key.id } };
       });
-      const { items } = account.tables[0]!;
+      const { items } = tenants();
       expect(items.toSorted((a, b) => (a.tenant!.S < b.tenant!.S ? -1 : 1))).toEqual(expected);
     });
 
@@ -111,18 +153,22 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       }
     });
 
-    it('answers each path of the API by the inference function, streamed, for holders of a key', () => {
+    it('answers each path of the API by its function, streamed, for holders of a key', () => {
       const api = account.restApis[0]!;
       expect(api.apiKeySource).toBe('AUTHORIZER');
-      const inference = functionThat(account, 'Serves inference requests').FunctionName;
       const methods = api.resources.flatMap(({ path, resourceMethods }) =>
         Object.entries(resourceMethods ?? {}).map(([verb, method]) => ({ route: `${verb} ${path}`, ...method })),
       );
-      const paths = ['POST /v1/chat/completions', 'POST /v1/completions', 'POST /v1/embeddings', 'GET /v1/models'];
-      expect(methods.map(({ route }) => route)).toEqual(expect.arrayContaining([...paths, 'GET /healthz']));
+      const inference = ['POST /v1/chat/completions', 'POST /v1/completions', 'POST /v1/embeddings', 'GET /v1/models'];
+      const batches = ['POST /v1/files', 'GET /v1/files/{file}/content', 'POST /v1/batches', 'POST /v1/jobs'];
+      expect(methods.map(({ route }) => route)).toEqual(
+        expect.arrayContaining([...inference, ...batches, 'GET /healthz']),
+      );
       for (const method of methods.filter(({ route }) => route !== 'GET /healthz')) {
         expect(method).toMatchObject({ authorizationType: 'CUSTOM', apiKeyRequired: true });
-        expect(method.methodIntegration.uri).toContain(`${inference}/response-streaming-invocations`);
+        const isOfBatches = /\/v1\/(files|batches|jobs)/.test(method.route);
+        const { FunctionName } = functionThat(account, isOfBatches ? API_OF_BATCHES : 'Serves inference requests');
+        expect(method.methodIntegration.uri).toContain(`${FunctionName}/response-streaming-invocations`);
       }
     });
 
@@ -197,8 +243,9 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       expect(Environment.Variables.QUEUE_URL).toBeUndefined();
     });
 
-    it('lets gateway, operators and the scaling signal reach the store, the gateway the balancers, each balancer its fleet, and nobody else anything', () => {
+    it('lets gateway, workers, operators and the scaling signal reach the store, gateway and workers the balancers, each balancer its fleet, and nobody else anything', () => {
       const gateway = functionThat(account, 'Serves inference requests').VpcConfig!.SecurityGroupIds[0]!;
+      const workers = functionThat(account, WORKER).VpcConfig!.SecurityGroupIds[0]!;
       const control = functionThat(account, 'Reads breakers for operators, and overrides them');
       const signal = functionThat(account, 'Publishes the load of the fleets each ten seconds');
       const store = groupThat(account, 'Store of limits, breakers and cached answers');
@@ -207,9 +254,11 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
 
       const allowed = [
         { from: gateway, to: store.GroupId, port: 6380 },
+        { from: workers, to: store.GroupId, port: 6380 },
         { from: control.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
         { from: signal.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
         ...balancers.map((balancer) => ({ from: gateway, to: balancer, port: 443 })),
+        ...balancers.map((balancer) => ({ from: workers, to: balancer, port: 443 })),
         ...balancers.map((balancer) => {
           const [rule] = account.securityGroups.find(({ GroupId }) => GroupId === balancer)!.egress;
           return { from: balancer, to: rule!.peer, port: 8000 };
@@ -234,6 +283,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
           ...countsOf(bootstrapped),
           keys: retained('AWS::KMS::Key'),
           logGroups: retained('AWS::Logs::LogGroup'),
+          tables: retained('AWS::DynamoDB::Table'),
           buckets: countsOf(bootstrapped).buckets! + retained('AWS::S3::Bucket'),
           roles: countsOf(bootstrapped).roles! + retained('AWS::IAM::Role'),
         });

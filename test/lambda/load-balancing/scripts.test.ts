@@ -62,11 +62,13 @@ describeEachStore('the loads in the store', (url) => {
     );
 
   it('agree with the reference, step by step: which backend, and who may use one that is short', async () => {
-    const step = fc.oneof(
-      fc.record({ kind: fc.constant('ask' as const), tenant: fc.nat(2), tokens: fc.integer({ min: 1, max: 600 }) }),
-      fc.record({ kind: fc.constant('ask' as const), tenant: fc.nat(2), tokens: fc.integer({ min: 1, max: 600 }) }),
-      fc.record({ kind: fc.constant('finish' as const), which: fc.nat(20) }),
-    );
+    const asking = fc.record({
+      kind: fc.constant('ask' as const),
+      tenant: fc.nat(2),
+      tokens: fc.integer({ min: 1, max: 600 }),
+      ceiling: fc.constantFrom(undefined, undefined, 0.6),
+    });
+    const step = fc.oneof(asking, asking, fc.record({ kind: fc.constant('finish' as const), which: fc.nat(20) }));
     const noise = fc.infiniteStream(fc.integer({ min: 1, max: 999 }));
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 30 }), noise, async (steps, dice) => {
@@ -78,24 +80,27 @@ describeEachStore('the loads in the store', (url) => {
             if (done) await finish(done.asked, done.at, NOW);
             continue;
           }
-          const { tenant, tokens } = action;
+          const { tenant, tokens, ceiling } = action;
           const randoms = chain.map(() => (dice.next().value as number) / 1000);
           const loads = chain.map(({ backend: { name } }) => {
             const here = running.filter(({ at }) => at === name);
             const sum = (list: Running[]) => list.reduce((all, { asked }) => all + asked.inputTokens, 0);
-            const active = new Set(here.map((one) => one.tenant));
+            const urgent = here.filter(({ asked }) => asked.ceiling === undefined);
+            const active = new Set(urgent.map((one) => one.tenant));
             return {
               total: sum(here),
               weights: [...active].reduce((all, one) => all + WEIGHTS[one]!, 0),
-              own: sum(here.filter((one) => one.tenant === tenant)),
+              own: sum(urgent.filter((one) => one.tenant === tenant && ceiling === undefined)),
             };
           });
           const order = preferenceOf(
             chain.map(({ share }, j) => ({ share, total: loads[j]!.total, random: 1 - randoms[j]! })),
           );
-          const weight = WEIGHTS[tenant]!;
-          const chosen = order.find((j) => hasRoom(loads[j]!, { tokens, weight }, CAPACITY));
-          const asked = request(`r${i}`, tenant, tokens, chain);
+          // Background work has no weight, and the part of the capacity below its ceiling.
+          const weight = ceiling === undefined ? WEIGHTS[tenant]! : 0;
+          const capacity = CAPACITY * (ceiling ?? 1);
+          const chosen = order.find((j) => hasRoom(loads[j]!, { tokens, weight }, capacity));
+          const asked = { ...request(`r${i}`, tenant, tokens, chain), ...(ceiling && { ceiling }) };
           const numbers = [...randoms];
           const admission = await ask(asked, NOW, () => numbers.shift()!);
           if (chosen === undefined) {
@@ -134,6 +139,21 @@ describeEachStore('the loads in the store', (url) => {
     }
     await finish(request('a8', 0, 100, chain), link!.backend.name, NOW);
     expect((await ask(request('a20', 0, 100, chain), NOW)).verdict).toBe('admitted');
+  });
+
+  it('hold background work below its ceiling, and give interactive tenants the shares that they have without it', async () => {
+    const [link] = newChain([0]);
+    const chain = [link!];
+    const job = (id: string, tokens: number) => ({ ...request(id, 0, tokens, chain), ceiling: 0.7 });
+    for (let i = 0; i < 7; i++) expect((await ask(job(`j${i}`, 100), NOW)).verdict).toBe('admitted');
+    expect((await ask(job('j7', 100), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    // The tenant whose work it is keeps its whole share, which is all while it is alone.
+    for (let i = 0; i < 10; i++) expect((await ask(request(`a${i}`, 0, 100, chain), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('a10', 0, 100, chain), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    for (let i = 0; i < 8; i++) await finish(request(`a${i}`, 0, 100, chain), link!.backend.name, NOW);
+    expect((await ask(job('j8', 100), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+    for (let i = 0; i < 7; i++) await finish(job(`j${i}`, 100), link!.backend.name, NOW);
+    expect((await ask(job('j9', 100), NOW)).verdict).toBe('admitted');
   });
 
   it('send idle backends requests by their shares, and busy ones by what they have in progress', async () => {

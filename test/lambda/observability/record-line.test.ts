@@ -8,6 +8,7 @@ const RECORD: RequestRecord = {
   requestId: 'r',
   startedAt: 1000,
   durationMs: 12.345,
+  priority: 'interactive',
   status: 200,
   storeLost: false,
   hungUp: false,

@@ -69,12 +69,13 @@ describeEachStore('the limits in the store', (url) => {
     return { verdict, bill, refusedBy, retryAfterMs: Math.max(verdict.retryAfterMs, bill.retryAfterMs) };
   }
 
-  it('agree with the reference, step by step, on any sequence of requests: plan, model and money', async () => {
+  it('agree with the reference, step by step, on any sequence of requests: plan, model and money, interactive and background', async () => {
     const step = fc.record({
       tokens: fc.integer({ min: 0, max: 700 }),
       output: fc.integer({ min: 0, max: 700 }),
       pauseMs: fc.integer({ min: 0, max: 20_000 }),
       used: fc.integer({ min: 0, max: 1500 }),
+      ceiling: fc.constantFrom(undefined, 0.3, 0.7, 1),
     });
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
@@ -82,9 +83,9 @@ describeEachStore('the limits in the store', (url) => {
         const arrivals = new Map<string, number>();
         let money: MoneySpent | undefined;
         let now = NOW;
-        for (const [i, { tokens, output, pauseMs, used }] of steps.entries()) {
+        for (const [i, { tokens, output, pauseMs, used, ceiling }] of steps.entries()) {
           now += pauseMs;
-          const asked = request(`r${i}`, tokens, { outputTokens: output });
+          const asked = request(`r${i}`, tokens, { outputTokens: output, ...(ceiling && { ceiling }) });
           const charges = chargesOf(asked, now);
           const expected = judged(arrivals, money, charges, now);
           const admission = await ask(asked, now);
@@ -129,6 +130,20 @@ describeEachStore('the limits in the store', (url) => {
     expect((await ask(request('c', 1, two), NOW)).verdict).toBe('admitted');
     expect((await ask(request('d', 1, two), NOW + LEASE_MS - 1)).verdict).toBe('limited');
     expect((await ask(request('d', 1, two), NOW + LEASE_MS)).verdict).toBe('admitted');
+  });
+
+  it('let background work take its share of the parallel requests, and interactive requests the rest', async () => {
+    const urgent = {
+      plan: resolvePlan({ name: 'p', requestsPerMinute: 60, tokensPerMinute: 600, parallelRequests: 4 }),
+    };
+    const jobs = { ...urgent, ceiling: 0.5 };
+    expect((await ask(request('a', 1, jobs), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('b', 1, jobs), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('c', 1, jobs), NOW)).refusedBy).toEqual({ limit: 'parallel' });
+    expect((await ask(request('d', 1, urgent), NOW)).verdict).toBe('admitted');
+    expect((await ask(request('e', 1, urgent), NOW)).verdict).toBe('admitted');
+    await finish({ admitted: request('a', 1, jobs) }, NOW);
+    expect((await ask(request('f', 1, jobs), NOW)).refusedBy).toEqual({ limit: 'parallel' });
   });
 
   const cached = (changes: Partial<CacheUse> = {}): { cache: CacheUse } => ({

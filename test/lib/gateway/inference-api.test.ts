@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration, NestedStack, Stack, Token } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import { JsonSchemaType } from 'aws-cdk-lib/aws-apigateway';
 import * as cognito from 'aws-cdk-lib/aws-cognito';
 import * as events from 'aws-cdk-lib/aws-events';
 import { Construct } from 'constructs';
 import {
+  HandlerFunction,
   InferenceApi,
   type InferenceApiProps,
   type InferencePolicy,
@@ -101,6 +103,34 @@ describe('an inference API', () => {
         type: 'object',
       }),
     });
+  });
+
+  it('takes routes for other functions, for the same callers, and bodies that are no text where a route has them', () => {
+    expect(
+      template.findResources('AWS::ApiGateway::RestApi', { Properties: { BinaryMediaTypes: Match.anyValue() } }),
+    ).toEqual({});
+    const added = templateOf((stack) => {
+      const api = addApi(stack);
+      const schema = { title: 'Thing', type: JsonSchemaType.OBJECT, required: ['name'] };
+      api.addRoutes(new HandlerFunction(stack, 'Things', { handler: 'tenant-keys', description: 'Keeps things' }), [
+        { method: 'POST', path: '/v1/things', schema, binaryMediaTypes: ['multipart/form-data', 'image/png'] },
+        { method: 'GET', path: '/v1/things/{thing}', binaryMediaTypes: ['image/png'] },
+      ]);
+    });
+    added.hasResourceProperties('AWS::ApiGateway::RestApi', { BinaryMediaTypes: ['image/png', 'multipart/form-data'] });
+    const ofThings = methods(added).filter((method) => JSON.stringify(method).includes('"Things'));
+    expect(ofThings).toEqual([
+      expect.objectContaining({
+        HttpMethod: 'POST',
+        RequestModels: { 'application/json': expect.anything() as object },
+      }),
+      expect.objectContaining({ HttpMethod: 'GET' }),
+    ]);
+    for (const method of ofThings) {
+      expect(method).toMatchObject({ AuthorizationType: 'CUSTOM', ApiKeyRequired: true });
+      expect(method).toMatchObject({ Integration: { ResponseTransferMode: 'STREAM' }, RequestValidatorId: {} });
+    }
+    added.hasResourceProperties('AWS::ApiGateway::Model', { Schema: { title: 'Thing', required: ['name'] } });
   });
 
   it('logs who called, and neither key nor body', () => {

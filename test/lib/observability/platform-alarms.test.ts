@@ -3,7 +3,7 @@ import { Duration } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { InferencePlatform, JobQueue, PlatformAlarms } from '../../../lib';
-import { FLEETS, POLICY, newStack } from '../synthesise';
+import { FLEETS, POLICY, newStack, templateOf } from '../synthesise';
 
 describe('the alarms of a platform', () => {
   it('watch what they are given, and nothing else', () => {
@@ -89,6 +89,8 @@ describe('the dashboard of a platform', () => {
       'Time to first token, ms',
       'Breakers opened',
       'Store, per cent',
+      'Items of batches',
+      'Batches that wait',
       'gpu: hosts',
       'Load of the fleets, per cent',
     ];
@@ -96,5 +98,77 @@ describe('the dashboard of a platform', () => {
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(Math.min(...places)).toBeGreaterThan(0);
     for (const backend of ['gpu', 'backup']) expect(body).toContain(`\\"Backend\\",\\"${backend}\\"`);
+  });
+});
+
+describe('the alarms of batch jobs', () => {
+  const stack = newStack();
+  const { batchJobs } = new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  const template = Template.fromStack(stack);
+  const queue = (name: string) => [
+    { Name: 'QueueName', Value: { 'Fn::GetAtt': [Match.stringLikeRegexp(name), 'QueueName'] } },
+  ];
+
+  it.each(['BatchJobsWorkQueue', 'BatchJobsControlQueue'])('speak when a message is older than an hour: %s', (name) => {
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ MetricName: 'ApproximateAgeOfOldestMessage', Threshold: 3600, Statistic: 'Maximum' },
+      Dimensions: queue(name),
+    });
+  });
+
+  it.each(['WorkDeadLetters', 'ControlDeadLetters'])('speak at the first dead letter: %s', (name) => {
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ MetricName: 'ApproximateNumberOfMessagesVisible', Threshold: 0, DatapointsToAlarm: 1 },
+      Dimensions: queue(name),
+    });
+  });
+
+  it('speak when a tenth of the items fail, and when none ends for half an hour', () => {
+    const metricsOf = (...names: string[]) =>
+      Match.arrayWith(
+        names.map((MetricName) => {
+          const Dimensions = [{ Name: 'Service', Value: batchJobs.serviceName }];
+          return Match.objectLike({
+            MetricStat: { Metric: { Dimensions, MetricName, Namespace: 'InferencePlatform' }, Period: 60, Stat: 'Sum' },
+          });
+        }),
+      );
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ Threshold: 10, DatapointsToAlarm: 3, EvaluationPeriods: 5, TreatMissingData: 'notBreaching' },
+      Metrics: metricsOf('BatchItemsCompleted', 'BatchItemsFailed'),
+    });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ Threshold: 0, DatapointsToAlarm: 30, EvaluationPeriods: 30 },
+      Metrics: metricsOf('BatchItemsCompleted', 'BatchItemsFailed', 'BatchItemsDeferred'),
+    });
+  });
+
+  it('speak when splitting or putting together fails, and when a breaker opens at an item', () => {
+    const control = stack.resolve(batchJobs.controller.function.functionName) as object;
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ MetricName: 'Errors', Threshold: 0 },
+      Dimensions: [{ Name: 'FunctionName', Value: control }],
+    });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'BreakerOpened',
+      Dimensions: [{ Name: 'Service', Value: batchJobs.serviceName }],
+    });
+  });
+
+  it('take another age and another share of failures, and no share that cannot be', () => {
+    const alarms = (itemFailureRate: number) =>
+      templateOf((own) => {
+        const { batchJobs: batch, alarmTopic: topic } = new InferencePlatform(own, 'Platform', {
+          policy: POLICY,
+          fleets: FLEETS,
+        });
+        new PlatformAlarms(own, 'Alarms', { topic, batchJobs: batch, jobAge: Duration.minutes(10), itemFailureRate });
+      });
+    const own = alarms(2.5);
+    own.hasResourceProperties('AWS::CloudWatch::Alarm', { Threshold: 2.5 });
+    own.hasResourceProperties('AWS::CloudWatch::Alarm', { Threshold: 600 });
+    for (const rate of [0, 101, NaN]) {
+      expect(() => alarms(rate)).toThrow(`itemFailureRate must be above 0 and at most 100 per cent, got ${rate}`);
+    }
   });
 });

@@ -75,7 +75,7 @@ describe('an inference platform', () => {
     expect(JSON.stringify(Variables.FLEETS).replaceAll('\\', '')).toContain(
       '"tokensPerInstance":5000,"jobsPerSecond":3',
     );
-    expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformJobsQueue') });
+    expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformBatchJobsWorkQueue') });
   });
 
   it('empties an instance for as long as a request of its backend may take', () => {

@@ -50,7 +50,7 @@ describe('a policy', () => {
     [
       'a misspelt field',
       { cach: {} },
-      'cach: is not a known field; write one of plans, tenants, backends, models, issuers, cache, onStoreLoss',
+      'cach: is not a known field; write one of plans, tenants, backends, models, issuers, cache, batch, onStoreLoss',
     ],
     ['no models', { models: undefined }, 'models: is required'],
     [
@@ -145,6 +145,27 @@ describe('a policy', () => {
       'answers that are computed again after they are gone',
       { cache: { staleSeconds: 10, revalidateSeconds: 11 } },
       'cache.revalidateSeconds: must be at most staleSeconds (10), got 11',
+    ],
+    ['a share of nothing', { batch: { ceiling: 0 } }, 'batch.ceiling: must be a number above 0 and at most 1, got 0'],
+    [
+      'lines that are longer than files',
+      { batch: { maxFileBytes: 2048, maxLineBytes: 4096 } },
+      'batch.maxLineBytes: must be at most maxFileBytes (2048), got 4096',
+    ],
+    [
+      'more items than workers can be asked for',
+      { batch: { parallelItems: 10_001 } },
+      'batch.parallelItems: must be a whole number from 2 to 10000, got 10001',
+    ],
+    [
+      'a webhook in the clear',
+      { tenants: [{ name: 'acme', plan: 'standard', webhook: { url: 'http://acme.example' } }] },
+      'tenants[0].webhook.url: must be an address such as "https://example.com/hooks/batches", without credentials, got "http://acme.example"',
+    ],
+    [
+      'a webhook that carries a password',
+      { tenants: [{ name: 'acme', plan: 'standard', webhook: { url: 'https://a:b@acme.example' } }] },
+      'tenants[0].webhook.url: must be an address such as "https://example.com/hooks/batches", without credentials, got "https://a:b@acme.example"',
     ],
     [
       'a request limit above the minute',
@@ -249,6 +270,11 @@ describe('the defaults of a policy', () => {
 
   it('leave answers uncached unless the policy says otherwise', () => {
     expect(resolvePolicy({ ...POLICY, cache: undefined }).cache).toBeUndefined();
+  });
+
+  it('let background work in, below a ceiling', () => {
+    expect(resolved.batch).toMatchObject({ ceiling: 0.7, parallelItems: 50, maxRequests: 100_000, maxAttempts: 5 });
+    expect(resolvePolicy({ ...POLICY, batch: { ceiling: 1 } }).batch).toMatchObject({ ceiling: 1, retentionDays: 30 });
   });
 
   it('never exceed what was set', () => {

@@ -30,6 +30,30 @@ describe('a job queue', () => {
     visibility(Duration.hours(3)).hasResourceProperties('AWS::SQS::Queue', { VisibilityTimeout: 43_200 });
   });
 
+  it('lets no other queue put its messages among the dead letters, under a name that no other stack has', () => {
+    const name = [
+      'jobs-',
+      { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] },
+      Match.stringLikeRegexp('^-[0-9a-f]{8}$'),
+    ];
+    template.hasResourceProperties('AWS::SQS::Queue', { QueueName: { 'Fn::Join': ['', name] } });
+    const [, ...rest] = name;
+    const account = [
+      'arn:',
+      { Ref: 'AWS::Partition' },
+      ':sqs:',
+      { Ref: 'AWS::Region' },
+      ':',
+      { Ref: 'AWS::AccountId' },
+    ];
+    template.hasResourceProperties('AWS::SQS::Queue', {
+      RedriveAllowPolicy: {
+        redrivePermission: 'byQueue',
+        sourceQueueArns: [{ 'Fn::Join': ['', [...account, ':jobs-', ...rest]] }],
+      },
+    });
+  });
+
   it('refuses a receive count of zero', () => {
     expect(() => new JobQueue(newStack(), 'Jobs', { maxReceiveCount: 0 })).toThrow(
       'maxReceiveCount must be a whole number from 1 to 1000, got 0',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { RemovalPolicy } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
+import { Bucket } from 'aws-cdk-lib/aws-s3';
 import { ApiFirewall, LogBucket, PlatformKey, PlatformNetwork, TenantDirectory } from '../../../lib';
 import { newStack, templateOf } from '../synthesise';
 
@@ -65,6 +66,24 @@ describe('an API firewall', () => {
     });
   });
 
+  it('lets uploads through on every path: no rule that reads a body blocks', () => {
+    const counted = (name: string) => {
+      const [{ Properties }] = Object.values(template.findResources('AWS::WAFv2::WebACL')) as [{ Properties: unknown }];
+      const { Rules } = Properties as { Rules: { Name: string; Statement: { ManagedRuleGroupStatement?: object } }[] };
+      const { RuleActionOverrides = [] } = Rules.find(({ Name }) => Name === name)!.Statement
+        .ManagedRuleGroupStatement as { RuleActionOverrides?: { Name: string; ActionToUse: object }[] };
+      return RuleActionOverrides.filter(({ ActionToUse }) => 'Count' in ActionToUse).map(({ Name }) => Name);
+    };
+    // As AWS lists the rules of these groups that inspect a body.
+    expect(counted('AWSManagedRulesCommonRuleSet').sort()).toEqual([
+      ...['CrossSiteScripting_BODY', 'EC2MetaDataSSRF_BODY', 'GenericLFI_BODY', 'GenericRFI_BODY'],
+      'SizeRestrictions_BODY',
+    ]);
+    expect(counted('AWSManagedRulesKnownBadInputsRuleSet').sort()).toEqual([
+      ...['JavaDeserializationRCE_BODY', 'Log4JRCE_BODY', 'ReactJSRCE_BODY'],
+    ]);
+  });
+
   it('answers a flood with an OpenAI error object', () => {
     template.hasResourceProperties('AWS::WAFv2::WebACL', {
       Rules: Match.arrayWith([
@@ -88,6 +107,32 @@ describe('an API firewall', () => {
 });
 
 describe('a log bucket', () => {
+  it('takes the access logs of another bucket, from S3 alone and below a prefix', () => {
+    const template = templateOf((stack) =>
+      new LogBucket(stack, 'Logs').logAccessTo(new Bucket(stack, 'Files'), 'files/'),
+    );
+    template.hasResourceProperties('AWS::S3::Bucket', {
+      LoggingConfiguration: {
+        DestinationBucketName: { Ref: Match.stringLikeRegexp('^Logs') },
+        LogFilePrefix: 'files/',
+      },
+    });
+    template.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: {
+        Statement: Match.arrayWith([
+          {
+            ...{ Effect: 'Allow', Action: 's3:PutObject', Principal: { Service: 'logging.s3.amazonaws.com' } },
+            Resource: { 'Fn::Join': ['', [Match.anyValue(), '/files/*']] },
+            Condition: {
+              ArnLike: { 'aws:SourceArn': { 'Fn::GetAtt': [Match.stringLikeRegexp('^Files'), 'Arn'] } },
+              StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } },
+            },
+          },
+        ]),
+      },
+    });
+  });
+
   it('is private, TLS only, and expires what it holds', () => {
     const template = templateOf((stack) => new LogBucket(stack, 'Logs'));
     template.hasResourceProperties('AWS::S3::Bucket', {

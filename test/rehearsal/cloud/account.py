@@ -151,6 +151,7 @@ account = {
     "stacks": every("cloudformation", "describe_stacks", "Stacks"),
     "queues": queues(),
     "functions": every("lambda", "list_functions", "Functions"),
+    "feeds": every("lambda", "list_event_source_mappings", "EventSourceMappings"),
     "layers": every("lambda", "list_layers", "Layers"),
     "groups": every("autoscaling", "describe_auto_scaling_groups", "AutoScalingGroups"),
     "launchTemplates": launch_templates(),

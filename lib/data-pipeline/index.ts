@@ -1,0 +1,3 @@
+export * from './data-bucket';
+export * from './feature-store';
+export * from './offline-tables';
