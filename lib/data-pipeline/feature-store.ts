@@ -1,31 +1,26 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
-import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import * as events from 'aws-cdk-lib/aws-events';
-import * as targets from 'aws-cdk-lib/aws-events-targets';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
-import { HandlerFunction } from '../handlers/handler-function';
+import type { HandlerFunction } from '../handlers/handler-function';
 import type { IResponseCache } from '../handlers/interfaces';
 import { FeatureCompatibility, type FeatureDefinition } from '../policy/features/definition';
 import { assertCompatible } from '../policy/features/compatibility';
 import { trainingSetSql } from '../policy/features/training-sql';
 import type { TrainingSet } from '../policy/features/training-set';
 import { assertValidFeatures } from '../policy/features/validate';
-import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { LogBucket } from '../security/log-bucket';
 import { DataBucket } from './data-bucket';
-import { OFFLINE_PREFIX, QUARANTINE_PREFIX, RESULTS_PREFIX, SAMPLES_PREFIX } from './feature-prefixes';
+import { FeatureFunctions } from './feature-functions';
+import { OFFLINE_PREFIX, QUARANTINE_PREFIX, RESULTS_PREFIX, SAMPLES_PREFIX } from '../policy/features/prefixes';
 import { OfflineTables } from './offline-tables';
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
-
-/** The functions wait this long for Valkey: longer than a request for a chat would, since a batch is behind it. */
-const STORE_TIMEOUT_MS = 500;
 
 /** Properties of a feature store. */
 export interface FeatureStoreProps {
@@ -188,9 +183,17 @@ export class FeatureStore extends Construct {
       definition: props.definition,
     });
 
-    this.ingest = this.addIngest(props);
-    this.serve = this.addServe(props);
-    this.skew = this.addSkew(props);
+    const functions = new FeatureFunctions(this, {
+      ...props,
+      bucket: this.bucket,
+      onlineTable: this.onlineTable,
+      definitionLayer: this.definitionLayer,
+      metricsNamespace: this.metricsNamespace,
+      storeName: this.storeName,
+    });
+    this.ingest = functions.ingest;
+    this.serve = functions.serve;
+    this.skew = functions.skew;
   }
 
   /**
@@ -339,119 +342,6 @@ export class FeatureStore extends Construct {
       removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
     });
   }
-
-  private addIngest(props: FeatureStoreProps): HandlerFunction {
-    const handler = this.addHandler('Ingest', props, {
-      handler: 'feature-ingest',
-      description: `Takes in the features of ${props.definition.name}`,
-      memorySize: 512,
-      timeout: Duration.minutes(1),
-      reachesOnlineStore: true,
-    });
-    this.onlineTable?.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem');
-    this.allowObjects(handler, ['s3:PutObject'], [OFFLINE_PREFIX, QUARANTINE_PREFIX], props);
-    return handler;
-  }
-
-  private addServe(props: FeatureStoreProps): HandlerFunction {
-    const sampleRate = props.sampleRate ?? 0.01;
-    const handler = this.addHandler('Serve', props, {
-      handler: 'feature-serve',
-      description: `Serves the features of ${props.definition.name}`,
-      memorySize: 512,
-      timeout: Duration.seconds(10),
-      reachesOnlineStore: true,
-      environment: { SAMPLE_RATE: String(sampleRate) },
-    });
-    this.onlineTable?.grant(handler, 'dynamodb:BatchGetItem');
-    if (sampleRate > 0) this.allowObjects(handler, ['s3:PutObject'], [SAMPLES_PREFIX], props);
-    return handler;
-  }
-
-  private addSkew(props: FeatureStoreProps): HandlerFunction {
-    const [first, last] = props.trainingDays ?? [];
-    const handler = this.addHandler('Skew', props, {
-      handler: 'feature-skew',
-      description: `Compares the features of ${props.definition.name} as served with those trained on`,
-      memorySize: 2048,
-      timeout: Duration.minutes(5),
-      reachesOnlineStore: false,
-      environment: { ...(first && last && { TRAINING_FIRST_DAY: first, TRAINING_LAST_DAY: last }) },
-    });
-    this.allowObjects(handler, ['s3:GetObject'], [OFFLINE_PREFIX, SAMPLES_PREFIX], props);
-    handler.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [this.bucket.bucketArn],
-        conditions: { StringLike: { 's3:prefix': [`${OFFLINE_PREFIX}*`, `${SAMPLES_PREFIX}*`] } },
-      }),
-    );
-    new events.Rule(this, 'SkewSchedule', {
-      description: `Compares the features of ${props.definition.name} as served with those trained on`,
-      schedule: events.Schedule.rate(Duration.hours(1)),
-      targets: [new targets.LambdaFunction(handler.function, { retryAttempts: 1 })],
-    });
-    return handler;
-  }
-
-  private addHandler(
-    id: string,
-    props: FeatureStoreProps,
-    { reachesOnlineStore, environment, ...settings }: HandlerSettings,
-  ): HandlerFunction {
-    const store = reachesOnlineStore ? props.onlineStore : undefined;
-    const handler = new HandlerFunction(this, id, {
-      ...settings,
-      ...(store && { vpc: props.vpc }),
-      environment: {
-        FEATURE_STORE: this.storeName,
-        METRICS_NAMESPACE: this.metricsNamespace,
-        OFFLINE_BUCKET: this.bucket.bucketName,
-        ...(reachesOnlineStore && this.onlineTable && { ONLINE_TABLE: this.onlineTable.tableName }),
-        ...(store && {
-          STORE_URL: store.url,
-          STORE_TIMEOUT_MS: String(STORE_TIMEOUT_MS),
-          ...(store.userName && { STORE_USER: store.userName }),
-          ...(store.cacheName && { STORE_CACHE_NAME: store.cacheName }),
-        }),
-        ...environment,
-      },
-      layers: [this.definitionLayer.layer],
-      encryptionKey: props.encryptionKey,
-      logRetention: props.logRetention,
-      removalPolicy: props.removalPolicy,
-    });
-    if (store) {
-      store.grantConnect(handler);
-      handler.connections.allowToDefaultPort(store, 'Online store of features');
-      handler.connections.allowToAnyIpv4(ec2.Port.tcp(443), 'S3');
-    }
-    return handler;
-  }
-
-  /** What the code calls, on what lies below prefixes and nothing else. */
-  private allowObjects(
-    handler: HandlerFunction,
-    actions: string[],
-    prefixes: readonly string[],
-    { encryptionKey }: FeatureStoreProps,
-  ): void {
-    const resources = prefixes.map((prefix) => this.bucket.arnForObjects(`${prefix}*`));
-    handler.role.addToPolicy(new iam.PolicyStatement({ actions, resources }));
-    if (actions.includes('s3:PutObject')) encryptionKey?.grantEncryptDecrypt(handler);
-    const reason = 'Which objects there are below the prefix is not known when the policy is written.';
-    acknowledge(handler.role, Object.fromEntries(resources.map((arn) => [wildcardFinding(handler, arn), reason])));
-  }
-}
-
-/** What the functions differ in. */
-interface HandlerSettings {
-  readonly handler: string;
-  readonly description: string;
-  readonly memorySize: number;
-  readonly timeout: Duration;
-  readonly reachesOnlineStore: boolean;
-  readonly environment?: Record<string, string>;
 }
 
 function validateProps(props: FeatureStoreProps): void {

@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import { DAY_COLUMN, entitiesOf, featuresOf, KEY_COLUMNS } from '../policy/features/columns';
 import { type FeatureDefinition, FeatureType } from '../policy/features/definition';
 import { SQL_TYPES } from '../policy/features/training-sql';
-import { OFFLINE_PREFIX, RESULTS_PREFIX } from './feature-prefixes';
+import { OFFLINE_PREFIX, RESULTS_PREFIX } from '../policy/features/prefixes';
 
 /** No event is older, so that no query looks for partitions before. */
 const FIRST_DAY = '2000-01-01';

@@ -1,13 +1,11 @@
 import { featuresOf } from '../../../lib/policy/features/columns';
 import type { FeatureDefinition } from '../../../lib/policy/features/definition';
+import { QUARANTINE_PREFIX } from '../../../lib/policy/features/prefixes';
 import { dayOf } from '../../../lib/policy/features/training-sql';
 import type { HistoryRow } from './history';
 import { type OfflineFile, offlineFiles } from './offline-file';
 import { type OnlineStore, onlineRowOf } from './online-store';
 import { type RecordFault, takeRecord } from './record';
-
-/** Where refused records lie in the bucket. */
-export const QUARANTINE_PREFIX = 'quarantine/';
 
 /** Entities that are written to the online store at one time. */
 const PARALLEL_WRITES = 16;

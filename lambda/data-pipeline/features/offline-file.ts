@@ -2,11 +2,9 @@ import { parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet';
 import { parquetWriteBuffer, type BasicType, type ColumnSource } from 'hyparquet-writer';
 import { DAY_COLUMN, KEY_COLUMNS, featuresOf } from '../../../lib/policy/features/columns';
 import { type FeatureDefinition, FeatureType } from '../../../lib/policy/features/definition';
+import { OFFLINE_PREFIX } from '../../../lib/policy/features/prefixes';
 import { dayOf } from '../../../lib/policy/features/training-sql';
 import type { FeatureValue, HistoryRow } from './history';
-
-/** Where the offline tables lie in the bucket. */
-export const OFFLINE_PREFIX = 'features/';
 
 const PARQUET_TYPES: Record<FeatureType, BasicType> = {
   [FeatureType.BOOLEAN]: 'BOOLEAN',

@@ -1,9 +1,6 @@
 import type { FeatureValue } from './history';
 import type { ServedFeatures } from './serve';
 
-/** Where samples of what was served lie in the bucket. */
-export const SAMPLES_PREFIX = 'samples/';
-
 /** A feature as it was served once, without the key: whom a value belongs to is not needed to compare distributions. */
 export interface ServedSample {
   readonly entity: string;

@@ -1,9 +1,10 @@
 import type { Feature, FeatureDefinition } from '../../../lib/policy/features/definition';
 import { entitiesOf, featuresOf } from '../../../lib/policy/features/columns';
+import { SAMPLES_PREFIX } from '../../../lib/policy/features/prefixes';
 import { dayOf } from '../../../lib/policy/features/training-sql';
 import type { FeatureValue, HistoryRow } from './history';
 import { dayPrefix } from './offline-file';
-import { SAMPLES_PREFIX, type ServedSample } from './served-sample';
+import type { ServedSample } from './served-sample';
 import { type Skew, skewOf } from './skew';
 
 const HOUR_MS = 3_600_000;
