@@ -7,6 +7,8 @@ import type { AwsService } from './service';
 export interface ListedObject {
   readonly key: string;
   readonly bytes: number;
+  /** Without its quotation marks. */
+  readonly etag: string;
 }
 
 /** Lists the objects of a bucket whose keys have a prefix, in the order of their keys, page by page as they are asked for. */
@@ -26,7 +28,11 @@ export async function* listObjects(
     });
     for (const [, contents] of xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
       const key = elementOf(contents!, 'Key') ?? '';
-      yield { key: decodeURIComponent(key.replaceAll('+', ' ')), bytes: Number(elementOf(contents!, 'Size')) };
+      yield {
+        key: decodeURIComponent(key.replaceAll('+', ' ')),
+        bytes: Number(elementOf(contents!, 'Size')),
+        etag: (elementOf(contents!, 'ETag') ?? '').replaceAll('"', ''),
+      };
     }
     token = elementOf(xml, 'NextContinuationToken');
   } while (token);
