@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { PipelineDefinition } from '../../lib/policy';
+import { REFERENCES_PREFIX } from '../../lib/policy/pipeline/prefixes';
 import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { Bucket } from '../aws/bucket';
 import { Secret } from '../aws/secret';
@@ -124,7 +125,7 @@ function embedder(environment: Environment, work: Extract<ResolvedWork, { kind: 
 }
 
 function referenceFiles(environment: Environment): ReferenceFiles {
-  const files = runFiles(environment, 'references/', false);
+  const files = runFiles(environment, REFERENCES_PREFIX, false);
   return {
     read: (name, from, to) => files.read(name, from, to),
     find: async (name) => (await files.list((candidate) => candidate === name))[0],

@@ -62,7 +62,6 @@ export class DataBucket extends s3.Bucket {
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       versioned: true,
-      eventBridgeEnabled: props.eventBridgeEnabled,
       lifecycleRules: [
         {
           id: 'Noncurrent',
@@ -78,6 +77,12 @@ export class DataBucket extends s3.Bucket {
       ],
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     });
+    if (props.eventBridgeEnabled) {
+      // The L2 would do this by a function of its own, with more permissions than all of ours.
+      (this.node.defaultChild as s3.CfnBucket).notificationConfiguration = {
+        eventBridgeConfiguration: { eventBridgeEnabled: true },
+      };
+    }
     // The log's own bucket stands inside this one, so that two of these can stand in one scope.
     const logs = props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy });
     logs.logAccessTo(this, `data-${this.node.addr.slice(-8)}/`);

@@ -1,4 +1,5 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import { RUNS_PREFIX } from '../../../lib/policy/pipeline/prefixes';
 import { digestOf } from '../digest';
 import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import type { Profile } from '../monitors/profile';
@@ -125,7 +126,7 @@ export class PipelineSteps {
     if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
     const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
     await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
-    const plan = `runs/${run}/plan.jsonl`;
+    const plan = `${RUNS_PREFIX}${run}/plan.jsonl`;
     await store.put(plan, shards.map((shard) => `${JSON.stringify(shard)}\n`).join(''));
     return { run, sequence, plan, shards: shards.length, bytes };
   }

@@ -49,7 +49,10 @@ export function describePipelineFaults(faults: readonly Fault[]): string {
 
 function checkStage(stage: PipelineStage, path: string, faults: Fault[]): void {
   if (stage.name === READING_STAGE) {
-    faults.push({ path: `${path}.name`, message: `must not be "${READING_STAGE}", under which faults of reading are counted` });
+    faults.push({
+      path: `${path}.name`,
+      message: `must not be "${READING_STAGE}", under which faults of reading are counted`,
+    });
   }
   const { work } = stage;
   const bundled = work.function === undefined && work.glueJob === undefined;
@@ -155,7 +158,10 @@ function checkRetrieval(
   mustBeGiven(retrieval.fields, 'retrieval.fields', contracts, faults);
   const kept = retrieval.fields ?? Object.keys(contracts.at(-1)!.output.properties ?? {});
   if (retrieval.goldenSet !== undefined && !kept.includes('uri')) {
-    faults.push({ path: 'retrieval.goldenSet', message: 'needs the field uri among retrieval.fields, by which pages are told apart' });
+    faults.push({
+      path: 'retrieval.goldenSet',
+      message: 'needs the field uri among retrieval.fields, by which pages are told apart',
+    });
   }
 }
 
