@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ageIn } from './jobs/age';
 import { BALANCERS, type BalancerName } from './simulate/balancers';
 import { SIGNALS, type SignalName } from './simulate/scaling-signals';
 import { UserError } from './user-error';
@@ -13,6 +14,7 @@ interface StartFlags {
   readonly policy?: string;
   readonly port: number;
   readonly backend?: Readonly<Record<string, string>>;
+  readonly awsEndpoint?: string;
   readonly logs?: boolean;
 }
 
@@ -45,6 +47,19 @@ interface SimulateFlags {
   readonly svg?: string;
 }
 
+interface JobsFlags {
+  readonly stack?: string;
+  readonly queueUrl?: string;
+  readonly table?: string;
+  readonly tenant?: string;
+  readonly batch?: string;
+  readonly reason?: string;
+  readonly olderThan?: number;
+  readonly region?: string;
+  readonly awsEndpoint?: string;
+  readonly dryRun?: boolean;
+}
+
 const program = new Command('cdk-inference-platform')
   .description('Serves AI models on your own GPUs, on AWS; and the same platform on this machine.')
   // One clear line is what an error gets; a guess at what was meant would be a second.
@@ -56,6 +71,7 @@ program
   .option('--policy <file>', 'policy to serve (default: the reference policy)')
   .option('--port <number>', 'port on 127.0.0.1; 0 for any free one', port, DEFAULT_PORT)
   .option('--backend <name=url>', 'real server for a backend of the policy, in place of a stub; repeatable', backend)
+  .option('--aws-endpoint <url>', 'emulator of AWS, such as moto (default: queues, tables and buckets here)', address)
   .option('--logs', "print the functions' own log and metric lines")
   .addHelpText(
     'after',
@@ -66,7 +82,7 @@ Environment:
 Example, with a vLLM server for one backend and stubs for the others:
   $ npm start -- --policy policy.json --backend chat-gpu=http://localhost:8000`,
   )
-  .action(async ({ policy, port, backend, logs }: StartFlags) => {
+  .action(async ({ policy, port, backend, awsEndpoint, logs }: StartFlags) => {
     // Loaded late: the CDK takes longer to load than an error in the arguments should take to show.
     const { start } = await import('./start/start');
     const run = await start({
@@ -74,6 +90,7 @@ Example, with a vLLM server for one backend and stubs for the others:
       port,
       backends: backend ?? {},
       storeUrl: process.env.VALKEY_URL === '' ? undefined : process.env.VALKEY_URL,
+      ...(awsEndpoint !== undefined && { awsEndpoint }),
       functionLogs: logs === true,
       print: (text) => process.stdout.write(text),
     });
@@ -160,11 +177,49 @@ Example, a day of a recorded envelope with the lengths of a recorded trace:
     );
   });
 
+const jobs = program.command('jobs').description('look after the batches and jobs of a platform on AWS');
+const withPlaces = (command: Command) =>
+  command
+    .option('--stack <name>', 'stack whose outputs say where the work queue and the table are')
+    .option('--queue-url <url>', 'the work queue')
+    .option('--table <name>', 'the table of batches; without it, letters of ended batches are sent back too')
+    .option('--tenant <name>', 'only letters of this tenant')
+    .option('--batch <id>', 'only letters of this batch or job')
+    .option('--reason <reason>', 'only letters with this reason')
+    .option('--older-than <age>', 'only letters of at least this age, such as 90s, 15m, 2h or 3d', age)
+    .option('--region <region>', "the platform's region (default: AWS_REGION)")
+    .option('--aws-endpoint <url>', 'where AWS is, for an emulator');
+withPlaces(jobs.command('list'))
+  .description('show the dead letters')
+  .action((flags: JobsFlags) => runJobsCommand('list', flags));
+withPlaces(jobs.command('redrive'))
+  .description('send dead letters back to the workers')
+  .option('--dry-run', 'only show what would be sent back')
+  .addHelpText(
+    'after',
+    `
+Example, after a backend was repaired:
+  $ npx cdk-inference-platform jobs redrive --stack Platform --reason backend_failed --dry-run`,
+  )
+  .action((flags: JobsFlags) => runJobsCommand('redrive', flags));
+
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`error: ${error instanceof UserError ? message : message.replace(/\s+/g, ' ')}\n`);
   process.exit(1);
 });
+
+async function runJobsCommand(action: 'list' | 'redrive', flags: JobsFlags): Promise<void> {
+  const { runJobs } = await import('./jobs/run-command');
+  const { tenant, batch, reason, olderThan: olderThanMs, dryRun, ...places } = flags;
+  await runJobs(
+    { ...places, action, dryRun: dryRun === true, filter: { tenant, batch, reason, olderThanMs } },
+    {
+      print: (text) => process.stdout.write(text),
+      progress: (text) => process.stderr.isTTY && process.stderr.write(text),
+    },
+  );
+}
 
 /** The first signal ends the run cleanly, a later one at once. */
 function endOnSignal(close: () => Promise<void>): void {
@@ -197,6 +252,13 @@ function backend(value: string, others?: Readonly<Record<string, string>>): Reco
   return { ...others, [name]: url };
 }
 
+function address(value: string): string {
+  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
+    throw new InvalidArgumentError('It must be an address, such as http://localhost:5000.');
+  }
+  return new URL(value).origin;
+}
+
 /** Reads a number of at least `least`; `whole` and `above` the same for whole numbers and for those above. */
 function atLeast(least: number): (value: string) => number {
   return number(`a number of at least ${least}`, (value) => value >= least);
@@ -218,6 +280,12 @@ function number(expected: string, holds: (value: number) => boolean): (value: st
     }
     return value;
   };
+}
+
+function age(text: string): number {
+  const ms = ageIn(text);
+  if (ms === undefined) throw new InvalidArgumentError('It must be a whole number and s, m, h or d, such as 2h.');
+  return ms;
 }
 
 function each(value: string, others: readonly string[]): readonly string[] {

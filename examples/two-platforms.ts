@@ -1,11 +1,11 @@
-/** Two platforms side by side in one stack, in one network: say, one for customers and one for experiments. */
+/** Two platforms side by side in one network, under one key: say, one for customers and one for experiments. */
 import { App, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { InferencePlatform, type InferencePolicy, PlatformKey, PlatformNetwork } from 'cdk-inference-platform';
 
 const app = new App();
-const stack = new Stack(app, 'Inference');
-const encryptionKey = new PlatformKey(stack, 'Key');
-const { vpc } = new PlatformNetwork(stack, 'Network', { encryptionKey });
+const shared = new Stack(app, 'Shared');
+const encryptionKey = new PlatformKey(shared, 'Key');
+const { vpc } = new PlatformNetwork(shared, 'Network', { encryptionKey });
 
 const policyFor = (tenant: string): InferencePolicy => ({
   plans: [{ name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000 }],
@@ -15,8 +15,14 @@ const policyFor = (tenant: string): InferencePolicy => ({
 });
 const fleets = { gpu: { modelServer: { model: 'Qwen/Qwen3-8B' } } };
 
-new InferencePlatform(stack, 'Customers', { policy: policyFor('acme'), fleets, vpc, encryptionKey });
-new InferencePlatform(stack, 'Experiments', {
+// A stack each: both have some 240 resources, and CloudFormation takes 500 in one.
+new InferencePlatform(new Stack(app, 'Customers'), 'Platform', {
+  policy: policyFor('acme'),
+  fleets,
+  vpc,
+  encryptionKey,
+});
+new InferencePlatform(new Stack(app, 'Experiments'), 'Platform', {
   policy: policyFor('research'),
   fleets,
   vpc,

@@ -25,6 +25,12 @@ const ENVIRONMENT = {
   STORE_URL: 'redis://127.0.0.1:1',
   POLICY_FILE: policyFile,
   FLEETS: '[]',
+  METRICS_NAMESPACE: 'Bench',
+  BATCH_BUCKET: 'work',
+  BATCH_TABLE: 'progress',
+  WORK_QUEUE_URL: 'http://127.0.0.1:1/items',
+  CONTROL_QUEUE_URL: 'http://127.0.0.1:1/control',
+  DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:1/dead',
 };
 
 const times = Object.fromEntries(names.map((name) => [name, []]));

@@ -8,11 +8,18 @@ export interface AnnouncedRun {
   readonly url: string;
   readonly localPolicy: LocalPolicy;
   readonly storeDescription: string;
+  readonly accountDescription: string;
   readonly backends: readonly LocalBackend[];
 }
 
 /** Everything that a user needs for the first call, in plain lines. */
-export function announcement({ url, localPolicy, storeDescription, backends }: AnnouncedRun): string {
+export function announcement({
+  url,
+  localPolicy,
+  storeDescription,
+  accountDescription,
+  backends,
+}: AnnouncedRun): string {
   const { policy, keys, source } = localPolicy;
   const [first] = policy.tenants;
   const key = keys.get(first?.name ?? '')?.[0] ?? '';
@@ -35,6 +42,7 @@ export function announcement({ url, localPolicy, storeDescription, backends }: A
       (policy.issuers ?? []).map(({ issuer, audience }) => [issuer, audience]),
     ),
     ...table('store', [[storeDescription]]),
+    ...table('aws', [[accountDescription]]),
     ...table(
       'backends',
       backends.map(({ name, url: address, isStub }) => [name, address, isStub ? 'model stub in this process' : '']),

@@ -26,7 +26,7 @@ const DEFAULT_TIMEOUT_SECONDS = 3;
 const LAYER_ROOT = '/opt/';
 
 /** What the service sets. No key of the developer and no profile of theirs is seen by a handler. */
-const SERVICE_ENVIRONMENT = {
+export const SERVICE_ENVIRONMENT = {
   AWS_REGION: 'us-east-1',
   AWS_DEFAULT_REGION: 'us-east-1',
   AWS_ACCESS_KEY_ID: 'local',
@@ -40,8 +40,18 @@ const SERVICE_ENVIRONMENT = {
   AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
 };
 
-/** Reads a function from the template. */
-export function defineFunction(synthesis: Synthesis, id: string, localValues: LocalValues): FunctionDefinition {
+/**
+ * Reads a function from the template.
+ *
+ * @param resolve the value of an intrinsic, where it is known here
+ * @throws where a variable is known only at deployment, and has no local value
+ */
+export function defineFunction(
+  synthesis: Synthesis,
+  id: string,
+  localValues: LocalValues,
+  resolve: (value: unknown) => string | undefined = () => undefined,
+): FunctionDefinition {
   const properties = synthesis.template.Resources[id]?.Properties as {
     readonly Code: { readonly S3Key: unknown };
     readonly Handler: string;
@@ -64,7 +74,7 @@ export function defineFunction(synthesis: Synthesis, id: string, localValues: Lo
       ...SERVICE_ENVIRONMENT,
       AWS_LAMBDA_FUNCTION_NAME: id,
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(properties.MemorySize ?? 128),
-      ...localEnvironment(properties.Environment?.Variables ?? {}, localValues, layers, id),
+      ...localEnvironment(properties.Environment?.Variables ?? {}, localValues, { layers, resolve, id }),
     },
   };
 }
@@ -72,16 +82,24 @@ export function defineFunction(synthesis: Synthesis, id: string, localValues: Lo
 function localEnvironment(
   variables: Readonly<Record<string, unknown>>,
   localValues: LocalValues,
-  layers: readonly string[],
-  id: string,
+  {
+    layers,
+    resolve,
+    id,
+  }: {
+    readonly layers: readonly string[];
+    readonly resolve: (value: unknown) => string | undefined;
+    readonly id: string;
+  },
 ): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries({ ...variables, ...localValues })) {
+  for (const [name, given] of Object.entries({ ...variables, ...localValues })) {
     if (Object.hasOwn(localValues, name) && localValues[name] === undefined) continue;
-    if (isIntrinsic(value)) {
+    const value = isIntrinsic(given) ? resolve(given) : String(given);
+    if (value === undefined) {
       throw new Error(`function ${id}: its variable ${name} is known only at deployment, and has no local value`);
     }
-    environment[name] = inLayers(String(value), layers);
+    environment[name] = inLayers(value, layers);
   }
   return environment;
 }

@@ -5,10 +5,10 @@ import { announcement } from './announcement';
 import { functionsOf, readApi } from './api-gateway/api-definition';
 import { type AnsweredRequest, ApiGatewayFront } from './api-gateway/front';
 import { UsagePlans } from './api-gateway/usage-plans';
-import { startEmbeddedTable } from './embedded-table';
 import { defineFunction, type LocalValues } from './function-definition';
 import { listenLocally } from './http-listener';
-import { loadFunction } from './lambda-runtime';
+import { type LambdaFunction, loadFunction } from './lambda-runtime';
+import { openAccount } from './local-account';
 import { type LocalBackend, serveBackends } from './local-backends';
 import { loadLocalPolicy } from './local-policy';
 import { type LocalStore, serveStore } from './local-store';
@@ -25,6 +25,8 @@ export interface StartOptions {
   readonly backends: Readonly<Record<string, string>>;
   /** Address of a real store. @default - one in this process */
   readonly storeUrl?: string;
+  /** Address of an emulator of AWS, such as moto. @default - queues, tables and buckets in this process */
+  readonly awsEndpoint?: string;
   /** Whether the functions' own log and metric lines are printed. */
   readonly functionLogs: boolean;
   /** Takes what is printed. */
@@ -62,21 +64,20 @@ export async function start(options: StartOptions): Promise<LocalRun> {
     closers.push(() => synthesis.remove());
     const api = readApi(synthesis.template);
     const tenantKeys = registerTenantKeys(synthesis.template, localPolicy.keys);
-    const table = await startEmbeddedTable(tenantKeys.rows);
-    closers.push(() => table.close());
+    const account = await openAccount(synthesis.template, options.awsEndpoint);
+    closers.push(() => account.close());
+    await account.writeKeys(tenantKeys.rows);
 
-    const localValues = localEnvironment(store, table.url);
-    const functions = new Map(
-      await Promise.all(
-        functionsOf(api).map(async (id) => {
-          const definition = defineFunction(synthesis, id, localValues);
-          const log = (text: string) => {
-            if (options.functionLogs) options.print(text);
-          };
-          return [id, await loadFunction(definition, log)] as const;
-        }),
-      ),
-    );
+    const localValues = { ...localEnvironment(store), ...account.endpoints };
+    const log = (text: string) => {
+      if (options.functionLogs) options.print(text);
+    };
+    const load = async (id: string): Promise<[string, LambdaFunction]> => {
+      const definition = defineFunction(synthesis, id, localValues, (value) => account.resolve(value));
+      return [id, await loadFunction(definition, log)];
+    };
+    const ids = new Set([...functionsOf(api), ...account.functionIds]);
+    const functions = new Map(await Promise.all([...ids].map(load)));
     const front = new ApiGatewayFront({
       api,
       usagePlans: new UsagePlans(synthesis.template, tenantKeys.keyIds, Date.now),
@@ -84,14 +85,19 @@ export async function start(options: StartOptions): Promise<LocalRun> {
       onAnswered: (answered) => options.print(accessLine(answered)),
     });
     const listener = await listenLocally(options.port, (request, response) => front.handle(request, response));
+    account.begin(functions, (text) => process.stderr.write(`${text}\n`));
     options.print(
-      announcement({ url: listener.url, localPolicy, storeDescription: store.description, backends: backends.list }),
+      announcement({
+        ...{ url: listener.url, localPolicy, storeDescription: store.description, backends: backends.list },
+        accountDescription: account.description,
+      }),
     );
     return {
       url: listener.url,
       close: async () => {
         listener.server.close();
-        await Promise.race([front.idle(), delay(GRACE_MS, undefined, { ref: false })]);
+        const idle = Promise.all([front.idle(), account.idle()]);
+        await Promise.race([idle, delay(GRACE_MS, undefined, { ref: false })]);
         await listener.close();
         await closeAll();
       },
@@ -123,7 +129,7 @@ function withAddresses(policy: InferencePolicy, backends: readonly LocalBackend[
  * In place of what a deployment knows: addresses on this machine, no IAM, whose tokens nobody here checks, and no event
  * bus: breakers that change are in the functions' own log.
  */
-function localEnvironment(store: LocalStore, tableUrl: string): LocalValues {
+function localEnvironment(store: LocalStore): LocalValues {
   return {
     STORE_URL: store.url,
     ...(store.timeoutMs !== undefined && { STORE_TIMEOUT_MS: String(store.timeoutMs) }),
@@ -131,8 +137,6 @@ function localEnvironment(store: LocalStore, tableUrl: string): LocalValues {
     STORE_CACHE_NAME: undefined,
     EVENT_BUS: undefined,
     POLICY_FILE: '/opt/policy.json',
-    TABLE_NAME: 'tenant-keys',
-    AWS_ENDPOINT_URL_DYNAMODB: tableUrl,
   };
 }
 

@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
-import type { KeyRow } from './embedded-table';
 import { referenceIn, resourcesOf, type Template } from './template';
+
+/** One row of the platform's table of keys. */
+export interface KeyRow {
+  readonly keyHash: string;
+  readonly tenant: string;
+  readonly plan: string;
+}
 
 /** What a deployment makes of the template's registrations of keys, made here with keys of the local run. */
 export interface TenantKeys {

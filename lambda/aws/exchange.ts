@@ -19,6 +19,8 @@ export interface Exchange<T> {
   readonly isRepeatable: boolean;
   /** Above what the service allows, for a call that waits. @default 0 */
   readonly extraMs?: number;
+  /** Ends the call. */
+  readonly signal?: AbortSignal;
   /** Reads an answer of status 2xx; the call's time runs until it has. */
   readonly read: (answer: Response) => Promise<T>;
 }
@@ -34,7 +36,18 @@ export function exchange<T>(service: AwsService, call: Exchange<T>): Promise<T> 
 
 async function tryOnce<T>(
   { name, origin: home, region, credentials, now, timeoutMs }: AwsService,
-  { operation, method, origin = home, path = '/', query, headers: own = {}, body, extraMs = 0, read }: Exchange<T>,
+  {
+    operation,
+    method,
+    origin = home,
+    path = '/',
+    query,
+    headers: own = {},
+    body,
+    extraMs = 0,
+    signal,
+    read,
+  }: Exchange<T>,
 ): Promise<T> {
   const headers = await signedHeaders(
     { method, origin, path, headers: own, ...(query && { query }), ...(body !== undefined && { body }) },
@@ -46,6 +59,9 @@ async function tryOnce<T>(
     () => ending.abort(new DOMException(`timeout after ${limitMs} ms`, 'TimeoutError')),
     limitMs,
   );
+  const giveUp = () => ending.abort(signal?.reason);
+  if (signal?.aborted) giveUp();
+  signal?.addEventListener('abort', giveUp);
   try {
     const answer = await heard(
       operation,
@@ -60,6 +76,7 @@ async function tryOnce<T>(
     return await heard(operation, read(answer));
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', giveUp);
   }
 }
 

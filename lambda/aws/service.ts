@@ -23,6 +23,7 @@ export interface AwsService extends RetryPorts {
 /** Services by their name in signatures: what their hosts begin with, and the variable by which SDKs move them. */
 const SERVICES = {
   autoscaling: 'AWS_ENDPOINT_URL_AUTO_SCALING',
+  cloudformation: 'AWS_ENDPOINT_URL_CLOUDFORMATION',
   dynamodb: 'AWS_ENDPOINT_URL_DYNAMODB',
   lambda: 'AWS_ENDPOINT_URL_LAMBDA',
   s3: 'AWS_ENDPOINT_URL_S3',
@@ -52,7 +53,7 @@ export function awsService(environment: Environment, name: keyof typeof SERVICES
 }
 
 /** What a JSON call may say of itself. */
-export interface JsonCallOptions<T> extends Partial<Pick<Exchange<T>, 'extraMs'>> {
+export interface JsonCallOptions<T> extends Partial<Pick<Exchange<T>, 'extraMs' | 'signal'>> {
   /** Whether the same is reached where the call is carried out twice. @default true */
   readonly isRepeatable?: boolean;
   /** Version of the protocol. @default 1.0 */
@@ -69,10 +70,10 @@ export function callJson(
   service: AwsService,
   target: string,
   input: object,
-  { isRepeatable = true, version = '1.0', extraMs = 0 }: JsonCallOptions<unknown> = {},
+  { isRepeatable = true, version = '1.0', ...limits }: JsonCallOptions<unknown> = {},
 ): Promise<unknown> {
   return exchange(service, {
-    ...{ operation: target, method: 'POST', isRepeatable, extraMs },
+    ...{ operation: target, method: 'POST', isRepeatable, ...limits },
     headers: { 'content-type': `application/x-amz-json-${version}`, 'x-amz-target': target },
     body: JSON.stringify(input),
     read: async (answer) => {

@@ -49,10 +49,10 @@ export class ItemTable implements ItemDesk {
 
   public async claim(items: readonly ItemMessage[], leaseMs: number): Promise<readonly Claim[]> {
     const batches = await this.batchesOf(items);
-    const claims = await Promise.all(items.map((item) => this.claimOne(item, batches.get(item.batchId), leaseMs)));
+    const claims = await Promise.all(items.map((item) => this.claimOne(item, batches.get(nameOf(item)), leaseMs)));
     // The worker that finished an item may have died before it saw that it was the last.
     const late = items.filter((_, i) => claims[i]?.kind === 'done');
-    await this.closeAll(late.filter(({ batchId }) => batches.get(batchId)?.ending === undefined));
+    await this.closeAll(late.filter((item) => batches.get(nameOf(item))?.ending === undefined));
     return claims;
   }
 
@@ -68,15 +68,9 @@ export class ItemTable implements ItemDesk {
   }
 
   public async finish(items: readonly Ended[]): Promise<void> {
-    const ids = [...new Set(items.map(({ batchId }) => batchId))];
-    await Promise.all(
-      ids.map((id) =>
-        this.count(
-          items.filter(({ batchId }) => batchId === id),
-          'done',
-        ),
-      ),
-    );
+    const names = [...new Set(items.map(nameOf))];
+    const groups = names.map((name) => items.filter((item) => nameOf(item) === name));
+    await Promise.all(groups.map((group) => this.count(group, 'done')));
     await this.closeAll(items);
   }
 
@@ -86,8 +80,8 @@ export class ItemTable implements ItemDesk {
   }
 
   private async batchesOf(items: readonly ItemRef[]): Promise<ReadonlyMap<string, BatchRecord | undefined>> {
-    const found = [...new Map(items.map((item) => [item.batchId, item.tenant]))].map(
-      async ([id, tenant]) => [id, await this.ports.batches.find(tenant, id)] as const,
+    const found = [...new Map(items.map((item) => [nameOf(item), item]))].map(
+      async ([name, { tenant, batchId }]) => [name, await this.ports.batches.find(tenant, batchId)] as const,
     );
     return new Map(await Promise.all(found));
   }
@@ -202,9 +196,14 @@ export class ItemTable implements ItemDesk {
   }
 
   private async closeAll(items: readonly ItemRef[]): Promise<void> {
-    const batches = [...new Map(items.map(({ batchId, tenant }) => [batchId, tenant]))];
-    await Promise.all(batches.map(([id, tenant]) => close(tenant, id, this.ports)));
+    const batches = new Map(items.map((item) => [nameOf(item), item]));
+    await Promise.all([...batches.values()].map(({ tenant, batchId }) => close(tenant, batchId, this.ports)));
   }
+}
+
+/** What tells batches apart: to another tenant, an id is none. */
+function nameOf({ tenant, batchId }: Pick<ItemRef, 'tenant' | 'batchId'>): string {
+  return `${tenant} ${batchId}`;
 }
 
 async function unlessFailed(write: Promise<unknown>): Promise<void> {

@@ -31,10 +31,10 @@ export async function writeOnce(
   const row = { ...keyOf.once(tenant, once.key), digest: once.digest, id, expiresAt: now + KEPT_SECONDS };
   const isFree = anyOf(isAbsent('pk'), isAtMost('expiresAt', now));
   try {
-    await table.transact([{ put: row, condition: isFree }, ...writes]);
+    await table.transact([...writes, { put: row, condition: isFree }]);
     return undefined;
   } catch (error) {
-    if (!(error instanceof ConditionFailed) || !error.indexes.includes(0)) throw error;
+    if (!(error instanceof ConditionFailed) || !error.indexes.includes(writes.length)) throw error;
     const used = await usedFor(table, tenant, once.key, now);
     if (!used) throw error;
     return used;

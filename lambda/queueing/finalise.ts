@@ -36,13 +36,16 @@ export interface FinalisePorts {
 export interface FinaliseRules {
   readonly maxLineBytes: number;
   readonly retentionDays: number;
+  /** Lines whose results are written as one object. @default 50000 */
+  readonly partLines?: number;
 }
 
-/** Lines whose results are written as one object; what a crash costs at most. */
-export const PART_LINES = 50_000;
+/** What a crash costs at most. */
+const PART_LINES = 50_000;
 
-/** Results that are fetched at the same time. */
+/** Results that are fetched at the same time, and their bytes as far as those before them tell. */
 const FETCHES = 48;
+const FETCHED_BYTES = 32 * 1024 * 1024;
 
 /** With less time left, the next part is left to another invocation: one takes a minute or two. */
 const RESERVE_MS = 300_000;
@@ -66,7 +69,10 @@ export async function finalise(
 }
 
 class Finaliser {
+  private readonly partLines: number;
   private renewedAt: number;
+  /** About the size of the largest results of late: embeddings of many texts have megabytes. */
+  private resultBytes = 1;
 
   constructor(
     private readonly batch: BatchRecord,
@@ -75,6 +81,7 @@ class Finaliser {
     private readonly rules: FinaliseRules,
     private readonly ports: FinalisePorts,
   ) {
+    this.partLines = rules.partLines ?? PART_LINES;
     this.renewedAt = ports.now();
   }
 
@@ -92,7 +99,7 @@ class Finaliser {
   /** Whether all is written at once, to where it is to stand. */
   private fitsOnePart(): boolean {
     const { split, input } = this.batch;
-    return split.done ? split.line <= PART_LINES : input.bytes <= PART_LINES * 60;
+    return split.done ? split.line <= this.partLines : input.bytes <= this.partLines * 60;
   }
 
   /** Writes the results of the next lines; false where another has taken over. */
@@ -106,7 +113,8 @@ class Finaliser {
     let { tally } = final;
     const cut = { line: final.line, offset: final.offset, walked: true };
     try {
-      for await (const { result, line } of inOrder(this.lines(whole, cut), FETCHES, (line) => this.resultOf(line))) {
+      const atOnce = () => Math.min(FETCHES, FETCHED_BYTES / this.resultBytes);
+      for await (const { result, line } of inOrder(this.lines(whole, cut), atOnce, (line) => this.resultOf(line))) {
         await files[result.outcome === 'completed' ? 'output' : 'errors'].write(result.text);
         tally = counted(tally, result);
         cut.line = line.number;
@@ -131,7 +139,7 @@ class Finaliser {
     if (!input || fault) throw fault ? new InputFault(fault) : new Error('no input');
     let lines = 0;
     for await (const read of readLines(input.body, this.rules.maxLineBytes, { line, offset })) {
-      if (!whole && lines === PART_LINES) {
+      if (!whole && lines === this.partLines) {
         cut.walked = false;
         return;
       }
@@ -144,7 +152,10 @@ class Finaliser {
     const { id: batchId, tenant } = this.batch;
     const item = { tenant, batchId, line: line.number };
     const stored = await this.ports.shelves.result(item);
-    if (stored !== undefined) return { result: writtenResult(stored), line };
+    if (stored !== undefined) {
+      this.resultBytes = Math.max(stored.length, this.resultBytes * 0.99);
+      return { result: writtenResult(stored), line };
+    }
     return { result: absentResult(item, customIdOf(line.bytes), this.ending), line };
   }
 

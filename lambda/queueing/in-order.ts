@@ -1,10 +1,12 @@
 /**
  * Runs a task for each item, some at the same time, and hands on the results in the items' order. Memory holds as many
  * results as tasks may run.
+ *
+ * @param atOnce the most tasks that run, asked again for each: at least one does
  */
 export async function* inOrder<Item, Result>(
   items: AsyncIterable<Item>,
-  atOnce: number,
+  atOnce: () => number,
   task: (item: Item) => Promise<Result>,
 ): AsyncGenerator<Result> {
   const running: Promise<Result>[] = [];
@@ -14,9 +16,10 @@ export async function* inOrder<Item, Result>(
       // A failure is met in its turn, and is none that nobody handles until then.
       started.catch(() => undefined);
       running.push(started);
-      if (running.length < atOnce) continue;
-      const [first] = running.splice(0, 1);
-      if (first) yield await first;
+      while (running.length >= Math.max(1, atOnce())) {
+        const [first] = running.splice(0, 1);
+        if (first) yield await first;
+      }
     }
     for (const rest of running) yield await rest;
   } finally {

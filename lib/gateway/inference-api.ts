@@ -143,6 +143,8 @@ export class InferenceApi extends Construct implements IInferenceGateway {
     const integration = new apigateway.LambdaIntegration(handler.function, {
       responseTransferMode: apigateway.ResponseTransferMode.STREAM,
       timeout: Duration.seconds(900),
+      // The console's test button would reach the function past the authorizer.
+      allowTestInvoke: false,
     });
     for (const { method, path, schema, binaryMediaTypes } of routes) {
       for (const type of binaryMediaTypes ?? []) this.binaryMediaTypes.add(type);

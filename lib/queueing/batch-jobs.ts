@@ -14,9 +14,10 @@ import { resolvePolicy } from '../policy/defaults';
 import { acknowledge } from '../security/acknowledge';
 import { LogBucket } from '../security/log-bucket';
 import { BatchFiles } from './batch-files';
-import { BATCH_CALLS, grantBooks, grantFeed, grantReadSecret, grantSend } from './batch-permissions';
+import { BATCH_CALLS, grantBooks, grantDelay, grantFeed, grantReadSecret, grantSend } from './batch-permissions';
 import { BatchProgress } from './batch-progress';
 import { BATCH_ROUTES } from './batch-routes';
+import { workerTimeout } from './worker-timeout';
 import { JobQueue } from './job-queue';
 
 /** An upload or download of what Lambda takes in one piece, on a slow line. */
@@ -25,17 +26,17 @@ const API_TIME = Duration.minutes(2);
 /** All that Lambda gives: what has not ended by then goes on from where it stands. */
 const CONTROL_TIME = Duration.minutes(15);
 
+/**
+ * Splitting needs 40 MB of heap, however long the file is; without limits V8 takes three times that before it collects
+ * what is not used any more (`bench/split`). Finalising fetches at most 32 MB of results at a time.
+ */
+const CONTROL_NODE_OPTIONS = '--enable-source-maps --max-semi-space-size=2 --max-old-space-size=256';
+
 /** From this on a function has a whole CPU, which is what cuts a file into lines. */
 const WHOLE_CPU_MB = 1769;
 
 /** Files that are cut up or put together at the same time; each takes a CPU for up to a quarter of an hour. */
 const CONTROL_WORKERS = 20;
-
-/** What a worker has on top of the longest request: for its items to wait out short refusals, and for its books. */
-const WORKER_SPARE = Duration.minutes(1);
-
-/** Lambda's limit of an invocation. */
-const LONGEST_INVOCATION = Duration.minutes(15);
 
 /**
  * Deliveries of an item's message before SQS sets it aside. The books count the workers that died at an item, and set it
@@ -145,9 +146,7 @@ export class BatchJobs extends Construct {
     const logBucket = props.logBucket ?? new LogBucket(this, 'AccessLogs');
     this.files = new BatchFiles(this, 'Files', { retentionDays: batch.retentionDays, logBucket, ...stored });
     this.progress = new BatchProgress(this, 'Progress', stored);
-    const workerTime = Duration.seconds(
-      Math.min(LONGEST_INVOCATION.toSeconds(), models.requestTime.toSeconds() + WORKER_SPARE.toSeconds()),
-    );
+    const workerTime = workerTimeout(models.policy);
     this.work = new JobQueue(this, 'Work', {
       workerTimeout: workerTime,
       maxReceiveCount: ITEM_RECEIVES,
@@ -166,7 +165,7 @@ export class BatchJobs extends Construct {
     });
     this.controller = this.addFunction('Controller', 'batch-control', {
       description: 'Splits batches and puts their results together',
-      environment,
+      environment: { ...environment, NODE_OPTIONS: CONTROL_NODE_OPTIONS },
       layers: [models.policyLayer.layer],
       memorySize: WHOLE_CPU_MB,
       timeout: CONTROL_TIME,
@@ -270,6 +269,7 @@ export class BatchJobs extends Construct {
     grantBooks(this.worker, BATCH_CALLS['job-worker'], books);
     grantSend(this.api, work.queue, control.queue);
     grantSend(this.controller, work.queue, control.queue);
+    grantDelay(this.controller, control.queue);
     grantSend(this.worker, work.queue, work.deadLetterQueue, control.queue);
     if (this.webhookSecret) grantReadSecret(this.controller, this.webhookSecret);
   }

@@ -76,6 +76,11 @@ export function grantBooks(handler: HandlerFunction, { rows, objects }: Calls, b
   books.encryptionKey?.grant(handler, 'kms:GenerateDataKey');
 }
 
+/** Lets a function say when a message that it could not deal with comes back. */
+export function grantDelay(handler: HandlerFunction, queue: sqs.IQueue): void {
+  queue.grant(handler, 'sqs:ChangeMessageVisibility');
+}
+
 /** Lets a function send messages, and nothing else. */
 export function grantSend(handler: HandlerFunction, ...queues: readonly sqs.IQueue[]): void {
   for (const queue of queues) queue.grant(handler, 'sqs:SendMessage');

@@ -111,6 +111,7 @@ describe('the announcement', () => {
     announcement({
       url: 'http://127.0.0.1:1',
       localPolicy: { source: 'policy.json', policy, keys: new Map([['acme', ['sk-a', 'sk-b']]]) },
+      accountDescription: 'queues, tables and buckets in this process',
       storeDescription: 'embedded',
       backends: [
         { name: 'fleet', url: 'http://127.0.0.1:2', isStub: true },

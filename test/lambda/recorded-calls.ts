@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { actionsOf } from './aws-actions';
+import { actionsOf, type WireRequest } from './aws-actions';
 
 /**
  * What the handlers call of AWS, as their tests saw it: one file for each suite of a handler's tests, which that suite
@@ -54,6 +54,8 @@ function callsIn(file: string): string[] {
 export interface Recorder {
   /** The handler's environment, with AWS where the recorder is. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Which requests are noted and then refused, as by a service that fails; what it takes long for waits. None unless set. */
+  refuses: (request: WireRequest) => boolean | Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -68,40 +70,42 @@ export async function startRecorder(handler: string, environment: NodeJS.Process
     Object.entries(QUEUES).map(([variable, name]): [string, string] => [environment[variable] ?? variable, name]),
   );
   const server = createServer((incoming, outgoing) => {
-    void pass(incoming, outgoing, aws, (body) => {
-      const { method = '', url = '', headers } = incoming;
-      for (const action of actionsOf({ method, url, headers, body }, names)) recordCall(handler, action);
+    void pass(incoming, outgoing, aws, async (request) => {
+      for (const action of actionsOf(request, names)) recordCall(handler, action);
+      if (await recorder.refuses(request)) throw new Error('refused by the test');
     });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   const { port } = server.address() as AddressInfo;
-  return {
+  const recorder: Recorder = {
     environment: { ...environment, AWS_ENDPOINT_URL: `http://127.0.0.1:${port}` },
+    refuses: () => false,
     close: async () => {
       const closed = new Promise((finish) => server.close(finish));
       server.closeAllConnections();
       await closed;
     },
   };
+  return recorder;
 }
 
 async function pass(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
   { hostname, port }: URL,
-  note: (body: Buffer) => void,
+  note: (request: WireRequest) => Promise<void>,
 ): Promise<void> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const body = Buffer.concat(chunks);
+  const { method = '', url: path = '', headers } = incoming;
   try {
-    note(body);
+    await note({ method, url: path, headers, body });
   } catch (error) {
-    // The handler fails by it, and its test with it.
-    outgoing.writeHead(501).end((error as Error).message);
+    // No service answers so: nothing tries it again.
+    outgoing.writeHead(418).end((error as Error).message);
     return;
   }
-  const { method, url: path, headers } = incoming;
   const onward = request({ hostname, port, method, path, headers }, (answer) => {
     outgoing.writeHead(answer.statusCode!, answer.headers);
     answer.pipe(outgoing);

@@ -63,7 +63,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
 
     it('queues items and batches under the key, each with its dead letters, by names of their own', () => {
       expect(account.queues).toHaveLength(4);
-      const limits = { [worker().WORK_QUEUE_URL!]: ['2340', 100], [worker().CONTROL_QUEUE_URL!]: ['5400', 5] } as const;
+      const limits = { [worker().WORK_QUEUE_URL!]: ['4140', 100], [worker().CONTROL_QUEUE_URL!]: ['5400', 5] } as const;
       for (const [url, [visibility, maxReceiveCount]] of Object.entries(limits)) {
         const queue = queueAt(url);
         expect(queue).toMatchObject({ KmsMasterKeyId: encryptionKey, VisibilityTimeout: visibility });

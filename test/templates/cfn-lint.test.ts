@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Synthesis, synthesiseExamples, synthesiseReference, templatesIn } from './synthesise';
 
-const SYNTHESIS_TIMEOUT_MS = 240_000;
+const SYNTHESIS_TIMEOUT_MS = 480_000;
 const PROFILES = ['prod', 'dev'];
 const EXAMPLES = readdirSync(resolve(import.meta.dirname, '..', '..', 'examples')).filter((file) =>
   file.endsWith('.ts'),

@@ -34,7 +34,7 @@ function run(program: string, args: string[]): Synthesis {
     cwd: ROOT,
     env: environmentWithoutAws(),
     encoding: 'utf8',
-    timeout: 180_000,
+    timeout: 420_000,
   });
   return { status, output: stdout + stderr };
 }

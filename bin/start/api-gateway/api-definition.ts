@@ -1,4 +1,5 @@
-import { referenceIn, referencesIn, resourcesOf, type Template } from '../template';
+import { functionBehind } from '../resources/function-reference';
+import { referenceIn, resourcesOf, type Template } from '../template';
 import { type GatewayResponse, gatewayResponsesOf } from './gateway-response';
 
 /** A REST API as its template describes it. */
@@ -6,6 +7,8 @@ export interface ApiDefinition {
   readonly stage: string;
   readonly routes: readonly Route[];
   readonly gatewayResponses: ReadonlyMap<string, GatewayResponse>;
+  /** Content types of requests whose bodies functions get in base64. */
+  readonly binaryMediaTypes: readonly string[];
 }
 
 /** One method of one resource. */
@@ -52,6 +55,9 @@ export function readApi(template: Template): ApiDefinition {
     stage: String(stage[1].StageName),
     routes: resourcesOf(template, 'AWS::ApiGateway::Method').map(([id, method]) => readRoute(template, id, method)),
     gatewayResponses: gatewayResponsesOf(template),
+    binaryMediaTypes: resourcesOf(template, 'AWS::ApiGateway::RestApi').flatMap(
+      ([, { BinaryMediaTypes: types }]) => (types ?? []) as readonly string[],
+    ),
   };
 }
 
@@ -99,7 +105,7 @@ function readAuthorizer(template: Template, id: string): AuthorizerDefinition {
   const pattern = properties.IdentityValidationExpression;
   return {
     id,
-    functionId: functionIn(template, properties.AuthorizerUri, id),
+    functionId: functionBehind(template, properties.AuthorizerUri, id),
     header: header.toLowerCase(),
     ...(typeof pattern === 'string' && { pattern: new RegExp(`^(?:${pattern})$`) }),
     cacheSeconds: Number(properties.AuthorizerResultTtlInSeconds ?? AUTHORIZER_CACHE_SECONDS),
@@ -119,7 +125,7 @@ function readBodySchemas(template: Template, method: Record<string, unknown>): M
 
 function readIntegration(template: Template, id: string, integration: Record<string, unknown>): Integration {
   if (integration.Type === 'AWS_PROXY' && integration.ResponseTransferMode === 'STREAM') {
-    return { kind: 'function', functionId: functionIn(template, integration.Uri, id) };
+    return { kind: 'function', functionId: functionBehind(template, integration.Uri, id) };
   }
   if (integration.Type === 'MOCK') {
     const [response] = (integration.IntegrationResponses ?? []) as {
@@ -130,16 +136,6 @@ function readIntegration(template: Template, id: string, integration: Record<str
     return { kind: 'mock', statusCode: Number(response?.StatusCode ?? 200), contentType, body };
   }
   throw new Error(`${id}: a local run knows streaming Lambda integrations and mocks, got ${show(integration.Type)}`);
-}
-
-/** The function in an invocation address, behind its alias where it has one. */
-function functionIn(template: Template, uri: unknown, user: string): string {
-  for (const id of referencesIn(uri)) {
-    const resource = template.Resources[id];
-    if (resource?.Type === 'AWS::Lambda::Function') return id;
-    if (resource?.Type === 'AWS::Lambda::Alias') return functionIn(template, resource.Properties?.FunctionName, user);
-  }
-  throw new Error(`${user}: its address names no function of the template`);
 }
 
 function show(value: unknown): string {

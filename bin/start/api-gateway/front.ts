@@ -7,7 +7,7 @@ import { BodyTooLarge, readBody } from '../read-body';
 import { StreamedResponse } from '../response-stream';
 import type { ApiDefinition, Route } from './api-definition';
 import { GatewayError, renderGatewayError } from './gateway-response';
-import { type GatewayRequest, methodArn, proxyEvent } from './proxy-event';
+import { type GatewayRequest, isBinary, methodArn, proxyEvent } from './proxy-event';
 import { type BodyCheck, bodyChecks } from './request-model';
 import { findRoute, type RouteMatch } from './route-table';
 import { type Caller, TokenAuthorizer } from './token-authorizer';
@@ -126,7 +126,9 @@ export class ApiGatewayFront {
     }: { request: GatewayRequest; match: RouteMatch<Route>; caller?: Caller; body: Buffer },
     response: ServerResponse,
   ): Promise<void> {
-    const { stream, ended } = lambda.invokeStreaming(proxyEvent(request, match, caller, body, Date.now()));
+    const type = request.message.headers['content-type'];
+    const sent = { bytes: body, isBinary: isBinary(type, this.props.api.binaryMediaTypes) };
+    const { stream, ended } = lambda.invokeStreaming(proxyEvent(request, match, caller, sent, Date.now()));
     const answer = new StreamedResponse();
     // Its failure is seen where the answer is read.
     pipeline(stream, answer, () => undefined);

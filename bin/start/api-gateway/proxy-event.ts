@@ -26,7 +26,7 @@ export function proxyEvent(
   request: GatewayRequest,
   { route, parameters }: RouteMatch<Route>,
   caller: Caller | undefined,
-  body: Buffer,
+  body: { readonly bytes: Buffer; readonly isBinary: boolean },
   now: number,
 ): object {
   const { message, path, query } = request;
@@ -56,8 +56,8 @@ export function proxyEvent(
       identity: { sourceIp: message.socket.remoteAddress ?? '', userAgent: message.headers['user-agent'] ?? null },
       ...(caller && { authorizer: { principalId: caller.principalId, ...caller.context } }),
     },
-    body: body.length > 0 ? body.toString() : null,
-    isBase64Encoded: false,
+    body: body.bytes.length > 0 ? body.bytes.toString(body.isBinary ? 'base64' : 'utf8') : null,
+    isBase64Encoded: body.isBinary && body.bytes.length > 0,
   };
 }
 
@@ -68,4 +68,12 @@ function headersOf(message: IncomingMessage): Record<string, string[]> {
 
 function lastValues(values: Record<string, string[]>): Record<string, string> {
   return Object.fromEntries(Object.entries(values).map(([name, all]) => [name, all.at(-1) ?? '']));
+}
+
+/** Whether a body of this content type is binary to the API, which lists types in full or by `*`. */
+export function isBinary(contentType: string | undefined, binaryMediaTypes: readonly string[]): boolean {
+  const type = (contentType ?? '').split(';')[0]!.trim().toLowerCase();
+  if (type === '') return false;
+  const [family] = type.split('/');
+  return binaryMediaTypes.some((listed) => [type, '*/*', `${family}/*`].includes(listed.toLowerCase()));
 }

@@ -1,4 +1,4 @@
-import type { Claim, ItemMessage, ItemRef } from '../item';
+import type { Claim, ItemMessage, ItemOutcome, ItemRef } from '../item';
 import { type DeferredItem, givenBack } from './deferral';
 import { type ItemEnding, ItemRun } from './item-run';
 import { itemMessageIn } from './item-message';
@@ -9,7 +9,7 @@ import { ShiftTime } from './shift-time';
 import { Together } from './together';
 
 /** What comes at the same time is sent together. */
-const TOGETHER_MS = 5;
+const TOGETHER_MS = 20;
 
 /** A claim that came first and does not end: the other worker may be dead since, but is not known to be. */
 const HELD_SPREAD_MS = 2000;
@@ -25,6 +25,7 @@ export class Shift {
   private readonly time: ShiftTime;
   private readonly refused = new RefusedGroups();
   private readonly returns: Together<{ readonly entry: DeferredItem; readonly isClaimed: boolean }>;
+  private readonly finishes: Together<ItemRef & { readonly outcome: ItemOutcome }>;
   private readonly counts = { completed: 0, failed: 0, skipped: 0, deferred: 0, buried: 0 };
   private readonly kept: string[] = [];
   private readonly seconds: number[] = [];
@@ -36,10 +37,9 @@ export class Shift {
     remainingMs: number,
   ) {
     this.time = new ShiftTime(ports.now, remainingMs);
-    this.returns = new Together(
-      (returned) => this.giveBack(returned),
-      () => ports.pause(TOGETHER_MS),
-    );
+    const others = () => ports.pause(TOGETHER_MS);
+    this.returns = new Together((returned) => this.giveBack(returned), others);
+    this.finishes = new Together((ended) => ports.desk.finish(ended), others);
     this.run = new ItemRun(ports, this.time, this.refused);
   }
 
@@ -203,7 +203,7 @@ export class Shift {
       this.counts.failed += 1;
       return;
     }
-    await this.ports.desk.finish([{ ...refOf(item), outcome: ending.outcome }]);
+    await this.finishes.add({ ...refOf(item), outcome: ending.outcome });
     this.counts[ending.outcome] += 1;
   }
 

@@ -101,7 +101,7 @@ describe('one invocation of a worker', () => {
       random: () => 0,
       pause: async (ms) => {
         await Promise.resolve();
-        if (ms > 5) now += ms;
+        if (ms > 20) now += ms;
       },
       timer: (ms, callback) => {
         const timer = { at: now + ms, callback };

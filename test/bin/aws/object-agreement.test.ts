@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Bucket } from '../../../lambda/aws/bucket';
+import type { AwsService } from '../../../lambda/aws/service';
+import { hasMoto } from '../../lambda/moto-server';
+import { createBucket, outcomeOf, startTwoServers, type TwoServers } from './agreement';
+
+interface Operation {
+  readonly run: (bucket: Bucket) => Promise<unknown>;
+  readonly [fc.toStringMethod]: () => string;
+}
+
+const named = (input: unknown, run: Operation['run']): Operation => ({
+  run,
+  [fc.toStringMethod]: () => JSON.stringify(input),
+});
+
+const key = fc.constantFrom('a', 'b/c', 'ü +%?#', "it's (1)*!");
+const text = fc.constantFrom('', 'x', 'hello', 'grüße\n');
+const part = fc.constantFrom(0, 1, 3, 4 * 1024 * 1024);
+
+async function* repeated(sizes: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (const [i, size] of sizes.entries()) yield await Promise.resolve(Buffer.alloc(size, `${i}`));
+}
+
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({ key, text, onlyIfAbsent: fc.boolean() })
+      .map((o) => named({ put: o }, (bucket) => bucket.put(o.key, o.text, { ...o, contentType: 'text/plain' }))),
+  },
+  fc
+    .record({ key, sizes: fc.array(part, { maxLength: 5 }) })
+    .map((o) => named({ upload: o }, (bucket) => bucket.upload(o.key, repeated(o.sizes)))),
+  {
+    weight: 3,
+    arbitrary: fc
+      .record({ key, from: fc.constantFrom(undefined, 0, 1, 4, 100), to: fc.constantFrom(undefined, 4, 6, 1000) })
+      .map((o) =>
+        named({ get: o }, async (bucket) => {
+          const range =
+            o.from === undefined ? {} : { range: { from: o.from, ...(o.to !== undefined && { to: o.to }) } };
+          const object = await bucket.get(o.key, range);
+          let read = 0;
+          for await (const chunk of object?.body ?? []) read += chunk.byteLength;
+          return object && { read, bytes: object.bytes, etag: object.etag };
+        }),
+      ),
+  },
+  key.map((k) =>
+    named({ head: k }, async (bucket) => {
+      const head = await bucket.head(k);
+      return head && { bytes: head.bytes, etag: head.etag, contentType: head.contentType };
+    }),
+  ),
+  key.map((k) => named({ remove: k }, (bucket) => bucket.remove(k))),
+  fc.record({ key, text }).map((o) =>
+    named({ presigned: o }, async (bucket) => {
+      const bytes = Buffer.byteLength(o.text);
+      const put = await fetch(await bucket.presignedPut(o.key, { seconds: 60, bytes }), {
+        method: 'PUT',
+        body: o.text,
+      });
+      const get = await fetch(await bucket.presignedGet(o.key, { seconds: 60, filename: 'a b.txt' }));
+      return [put.status, get.status, await get.text()];
+    }),
+  ),
+);
+
+(hasMoto ? describe : describe.skip)('the embedded bucket', () => {
+  let servers: TwoServers;
+  let embedded: AwsService;
+  let buckets = 0;
+
+  beforeAll(async () => {
+    servers = await startTwoServers();
+    [embedded] = servers.services('s3');
+    await createBucket(embedded, 'files');
+  }, 90_000);
+  afterAll(() => servers.close());
+
+  it('does what moto does, whatever it is asked', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 20 }), async (operations) => {
+        buckets += 1;
+        const services = servers.services('s3');
+        await Promise.all(services.map((service) => createBucket(service, `bucket${buckets}`)));
+        const [ourBucket, theirBucket] = services.map((service) => new Bucket(service, `bucket${buckets}`)) as [
+          Bucket,
+          Bucket,
+        ];
+        for (const { run } of operations) {
+          const [ours, theirs] = await Promise.all([outcomeOf(run(ourBucket)), outcomeOf(run(theirBucket))]);
+          expect(ours).toEqual(theirs);
+        }
+      }),
+      { numRuns: 50, seed: 20261124 },
+    );
+  }, 120_000);
+
+  it('takes by an address what it was made for, as long as it holds, and nothing else', async () => {
+    const bucket = new Bucket(embedded, 'files');
+    const put = async (url: string, body: string, method = 'PUT') => (await fetch(url, { method, body })).status;
+    const address = await bucket.presignedPut('k', { seconds: 60, bytes: 5 });
+    expect(await put(address, 'hell')).toBe(403);
+    expect(await put(address, 'hello!')).toBe(403);
+    expect(await put(address.replace('/k?', '/other?'), 'hello')).toBe(403);
+    expect(await put(address, 'hello', 'DELETE')).toBe(403);
+    expect(await put(address.replace('Expires=60', 'Expires=6000'), 'hello')).toBe(403);
+    expect(await put(`${embedded.origin.href}files/k`, 'hello')).toBe(403);
+    expect(await bucket.head('k')).toBeUndefined();
+    expect(await put(address, 'hello')).toBe(200);
+    const late = new Bucket({ ...embedded, now: () => new Date(Date.now() - 61_000) }, 'files');
+    const answer = await fetch(await late.presignedGet('k', { seconds: 60, filename: 'f' }));
+    expect([answer.status, await answer.text()]).toEqual([403, expect.stringContaining('Request has expired')]);
+    const good = await fetch(await bucket.presignedGet('k', { seconds: 60, filename: 'a (ü).txt' }));
+    expect(good.headers.get('content-disposition')).toBe("attachment; filename*=UTF-8''a%20%28%C3%BC%29.txt");
+    expect(await good.text()).toBe('hello');
+  });
+
+  it('refuses what it does not know, rather than do something else', async () => {
+    const call = async (path: string, init: RequestInit = {}) => {
+      const headers = { authorization: 'AWS4-HMAC-SHA256 x', ...init.headers };
+      const answer = await fetch(new URL(path, embedded.origin), { ...init, headers });
+      return [answer.status, /<Code>(.*)<\/Code>/.exec(await answer.text())?.[1]];
+    };
+    expect(await call('/files')).toEqual([501, 'NotImplemented']);
+    expect(await call('/files/k?tagging')).toEqual([501, 'NotImplemented']);
+    expect(await call('/files/k', { method: 'PUT', headers: { 'x-amz-copy-source': '/files/a' } })).toEqual([
+      501,
+      'NotImplemented',
+    ]);
+    expect(await call('/files/k?partNumber=1&uploadId=x', { method: 'PUT', body: 'x' })).toEqual([404, 'NoSuchUpload']);
+    expect(await call('/nobodys/k')).toEqual([404, 'NoSuchBucket']);
+  });
+});
