@@ -22,7 +22,7 @@ const MAD_TO_DEVIATION = 1.4826;
 const SEASONS_BACK = 4;
 
 /** What a short history does not know of its own spread: the bound is this many times its own share wider. */
-const SHORT_HISTORY = 6;
+const SHORT_HISTORY = 4;
 
 /**
  * Judges a value by its history, oldest first. Expected is the median of the last values of the same phase of the season,
@@ -31,12 +31,12 @@ const SHORT_HISTORY = 6;
  *
  * Undefined before there is enough history.
  *
- * @param leastDeviation a standard deviation below which nothing is worth an alarm, such as that of counting itself
+ * @param leastDeviation the standard deviation that what is expected has by counting alone, below which nothing is worth an alarm
  */
 export function judge(
   history: readonly number[],
   value: number,
-  leastDeviation: number,
+  leastDeviation: (expected: number) => number,
   { minimumHistory, season, mostDeviations }: SeasonalSettings,
 ): Judgement | undefined {
   // One more season than the first expectation needs, so that there are misses to learn from.
@@ -46,7 +46,7 @@ export function judge(
   const shift = median(misses);
   const spread = MAD_TO_DEVIATION * median(misses.map((miss) => Math.abs(miss - shift)));
   const expected = expectation(history, history.length, season) + shift;
-  const deviations = Math.abs(value - expected) / Math.max(spread, leastDeviation);
+  const deviations = Math.abs(value - expected) / Math.max(spread, leastDeviation(expected));
   const most = mostDeviations * (1 + SHORT_HISTORY / misses.length);
   return { expected, deviations, most, isAlarm: deviations > most };
 }

@@ -8,9 +8,11 @@ import { stabilityOf } from './stability';
 export interface Measurement {
   /** Such as `volume` or `nulls.country`. */
   readonly name: string;
+  /** On the scale that it is judged on: logarithms of counts and sizes, and shares as they are. */
   readonly value: number;
-  /** A standard deviation that the value has by counting alone, on the scale that it is judged on. */
-  readonly leastDeviation: number;
+  readonly kind: 'count' | 'share' | 'size';
+  /** Records that the value was taken from. */
+  readonly records: number;
 }
 
 /** What was found of one monitor. */
@@ -22,7 +24,7 @@ export interface Finding {
   readonly detail: string;
 }
 
-/** Two decisions of a season's pattern differ by so much, whatever the counts: 3 % of a volume, 0.2 % of a share. */
+/** Versions differ by so much, whatever the counts: 3 % of a volume, 0.2 % of a share. */
 const LEAST_VOLUME_DEVIATION = 0.03;
 const LEAST_SHARE_DEVIATION = 0.002;
 /** A bin of a sketch is 9 % wide; half of it is no change. */
@@ -34,38 +36,35 @@ const MOST_NORM_CHANGE = 0.05;
 /** The values of a version that are judged by the versions before it. They are kept with it. */
 export function measure(profile: Profile, counts: { readonly read: number; readonly faulty: number }): Measurement[] {
   const { records } = profile;
-  const measurements: Measurement[] = [
-    {
-      name: 'volume',
-      value: Math.log1p(records),
-      leastDeviation: Math.hypot(LEAST_VOLUME_DEVIATION, 1 / Math.sqrt(records + 1)),
-    },
-    shareOf('completeness', counts.read - counts.faulty, counts.read),
-  ];
-  for (const [field, given] of Object.entries(profile.given))
-    measurements.push(shareOf(`nulls.${field}`, records - given, records));
+  const measurements: Measurement[] = [{ name: 'volume', value: Math.log1p(records), kind: 'count', records }];
+  measurements.push(...shareOf('completeness', counts.read - counts.faulty, counts.read));
+  for (const [field, given] of Object.entries(profile.given)) {
+    measurements.push(...shareOf(`nulls.${field}`, records - given, records));
+  }
   for (const [field, sketch] of Object.entries(profile.fields)) {
     for (const edge of EDGES) {
       const value = quantileOf(sketch, edge);
       if (value === undefined) continue;
       const scaled = Math.sign(value) * Math.log1p(Math.abs(value));
-      // Few records say little of their edges.
-      const leastDeviation = Math.hypot(LEAST_QUANTILE_DEVIATION, 2 / Math.sqrt(sketch.count * 0.01 + 1));
-      measurements.push({ name: `range.${field}.p${edge * 100}`, value: scaled, leastDeviation });
+      measurements.push({ name: `range.${field}.p${edge * 100}`, value: scaled, kind: 'size', records: sketch.count });
     }
   }
   return measurements;
 }
 
-function shareOf(name: string, part: number, whole: number): Measurement {
-  const share = whole === 0 ? 0 : part / whole;
+/** Of nothing there is no share. */
+function shareOf(name: string, part: number, whole: number): Measurement[] {
+  return whole === 0 ? [] : [{ name, value: part / whole, kind: 'share', records: whole }];
+}
+
+/** The standard deviation that a value has by counting alone, where `expected` is true. */
+function leastDeviation({ kind, records }: Measurement, expected: number): number {
+  if (kind === 'count') return Math.hypot(LEAST_VOLUME_DEVIATION, 1 / Math.sqrt(Math.exp(Math.max(0, expected))));
+  // Few records say little of their edges.
+  if (kind === 'size') return Math.hypot(LEAST_QUANTILE_DEVIATION, 2 / Math.sqrt(records * 0.01 + 1));
   // One more record of either kind keeps the deviation of a share of 0 or 1 from being nothing.
-  const likely = (part + 1) / (whole + 2);
-  return {
-    name,
-    value: share,
-    leastDeviation: Math.hypot(LEAST_SHARE_DEVIATION, Math.sqrt((likely * (1 - likely)) / (whole + 2))),
-  };
+  const likely = (Math.min(1, Math.max(0, expected)) * records + 1) / (records + 2);
+  return Math.hypot(LEAST_SHARE_DEVIATION, Math.sqrt((likely * (1 - likely)) / (records + 2)));
 }
 
 /** What a version is compared with. */
@@ -94,12 +93,13 @@ export function watch(
 }
 
 function judgeMeasurement(
-  { name, value, leastDeviation }: Measurement,
+  measurement: Measurement,
   history: WatchContext['history'],
   monitors: ResolvedMonitors,
 ): Finding {
+  const { name, value } = measurement;
   const past = history.flatMap((entries) => entries.filter((entry) => entry.name === name).map((entry) => entry.value));
-  const judgement = judge(past, value, leastDeviation, monitors);
+  const judgement = judge(past, value, (expected) => leastDeviation(measurement, expected), monitors);
   if (!judgement)
     return { monitor: name, value, isAlarm: false, detail: `${past.length} versions of history, too few to judge` };
   const { expected, deviations, most, isAlarm } = judgement;

@@ -1,4 +1,5 @@
 import type { ResolvedStage } from '../../../lib/policy/pipeline/pipeline-defaults';
+import type { DataRecord } from '../reading/source-record';
 import { chunkDocument } from './chunk';
 import { embedWorker, type EmbedPorts } from './embed';
 import { type CallFunction, functionWorker } from './function-stage';
@@ -16,8 +17,12 @@ export interface WorkPorts {
 }
 
 /** The worker of a stage. A Glue job runs by itself, between runs of the stages before and after it. */
-export function workerOf({ name, work }: ResolvedStage, ports: WorkPorts): Worker {
+export function workerOf({ name, work, contract }: ResolvedStage, ports: WorkPorts): Worker {
   switch (work.kind) {
+    case 'check': {
+      const known = work.dropUnknownFields ? Object.keys(contract.input.properties ?? {}) : undefined;
+      return eachRecord(false, (record) => [known ? onlyFields(record, known) : record]);
+    }
     case 'parse':
       return eachRecord(false, (record) => [parseDocument(record, work)]);
     case 'normalise':
@@ -35,4 +40,8 @@ export function workerOf({ name, work }: ResolvedStage, ports: WorkPorts): Worke
     case 'glueJob':
       throw new Error(`the stage "${name}" is a Glue job, which runs on AWS only`);
   }
+}
+
+function onlyFields(record: DataRecord, known: readonly string[]): DataRecord {
+  return Object.fromEntries(known.flatMap((name) => (Object.hasOwn(record, name) ? [[name, record[name]]] : [])));
 }

@@ -30,12 +30,16 @@ const FIRST_DELAY_MS = 250;
 const LONGEST_DELAY_MS = 30_000;
 const REFUSALS = [400, 413, 422];
 
+/** A limit that says when to come again is no failure: a backfill waits for its share, but not for ever. */
+const MOST_WAITS = 1000;
+
 /** Asks any OpenAI-compatible endpoint for the vectors of texts; what may pass by itself is repeated, with a growing delay. */
 export function embeddingClient(request: EmbeddingRequest, ports: EmbeddingClientPorts) {
   const { model, dimensions, attempts } = request;
   return async (texts: readonly string[]): Promise<number[][]> => {
     const body = JSON.stringify({ model, input: texts, encoding_format: 'float', ...(dimensions && { dimensions }) });
     let reason = '';
+    let waits = 0;
     for (let attempt = 1; attempt <= attempts; attempt++) {
       const answer = await ports.post(body).catch((error: unknown) => String(error));
       if (typeof answer !== 'string' && answer.status === 200) return vectorsIn(answer.body, texts.length);
@@ -44,9 +48,10 @@ export function embeddingClient(request: EmbeddingRequest, ports: EmbeddingClien
       if (status !== undefined && REFUSALS.includes(status)) throw new TextRefused(reason);
       // 401, 403 and 404 are mistakes of the set-up, and stay.
       if (status !== undefined && status < 500 && status !== 408 && status !== 409 && status !== 429) break;
-      if (attempt === attempts) break;
       const asked = typeof answer === 'string' ? undefined : answer.retryAfterSeconds;
-      const grown = FIRST_DELAY_MS * 2 ** (attempt - 1) * (0.5 + ports.random());
+      if (status === 429 && asked !== undefined && ++waits <= MOST_WAITS) attempt--;
+      else if (attempt === attempts) break;
+      const grown = FIRST_DELAY_MS * 2 ** Math.max(0, attempt - 1) * (0.5 + ports.random());
       await ports.sleep(Math.min(LONGEST_DELAY_MS, asked === undefined ? grown : asked * 1000));
     }
     throw new Error(`the endpoint gives no vectors of ${model}: ${reason}`);

@@ -65,6 +65,8 @@ export function isPhoneNumber(text: string): boolean {
 /** Whether the text is the address of some machine; the loopback and unspecified addresses name none. */
 export function isIpAddress(text: string): boolean {
   if (isIPv4(text)) return !/^(?:0|127)\./.test(text);
-  // Two colons at least, or hexadecimal words would do; times of day have no digit groups of an address.
-  return isIPv6(text) && !/^[0:]+[01]?$/.test(text) && /[0-9A-Fa-f]{1,4}:/.test(text);
+  // Scopes of a programming language, such as C::D, have the form too; an address has a long group, or many.
+  const groups = text.split(/:+/).filter((group) => group !== '');
+  const isLikely = /\d/.test(text) && (groups.length >= 4 || groups.some((group) => group.length >= 3));
+  return isLikely && isIPv6(text) && !/^[0:]+[01]?$/.test(text);
 }

@@ -63,6 +63,10 @@ function checkStage(stage: PipelineStage, path: string, faults: Fault[]): void {
       faults.push({ path: `${path}.${side}`, message });
     }
   }
+  if (work.check?.dropUnknownFields && stage.input === undefined) {
+    const message = 'needs the input of the stage, which says what fields are known';
+    faults.push({ path: `${path}.work.check.dropUnknownFields`, message });
+  }
   const { mostTokens = 256, overlapTokens = 0 } = work.chunk ?? {};
   if (overlapTokens > mostTokens / 2) {
     const message = `must be at most half of mostTokens (${mostTokens}), got ${overlapTokens}`;
