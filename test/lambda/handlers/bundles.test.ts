@@ -13,6 +13,12 @@ writeFileSync(
 );
 const featuresFile = join(mkdtempSync(join(tmpdir(), 'features-')), 'features.json');
 writeFileSync(featuresFile, JSON.stringify({ name: 'shop', features: [] }));
+const pipelineFile = join(mkdtempSync(join(tmpdir(), 'pipeline-')), 'pipeline.json');
+const stages = [
+  { name: 'chunk', work: { chunk: {} } },
+  { name: 'embed', work: { embed: { model: 'm', dimensions: 8 } } },
+];
+writeFileSync(pipelineFile, JSON.stringify({ name: 'manual', stages, retrieval: {} }));
 const env = {
   PATH: process.env.PATH,
   AWS_REGION: 'eu-west-1',
@@ -25,15 +31,17 @@ const env = {
   DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:1/dead',
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
-  BATCH_BUCKET: 'work',
-  BATCH_TABLE: 'progress',
-  WORK_QUEUE_URL: 'https://work',
-  CONTROL_QUEUE_URL: 'https://control',
-  DEAD_LETTER_QUEUE_URL: 'https://dead',
   POLICY_FILE: policyFile,
   FEATURES_FILE: featuresFile,
   FEATURE_STORE: 'shop',
   OFFLINE_BUCKET: 'offline',
+  PIPELINE_FILE: pipelineFile,
+  PIPELINE_NAME: 'manual-1',
+  PIPELINE_BUCKET: 'versions',
+  LANDING_BUCKET: 'landing',
+  POINTER_TABLE: 'pointers',
+  VECTOR_BUCKET: 'vectors',
+  EMBEDDING_URL: 'https://models.example.com/v1',
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
 
