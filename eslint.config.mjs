@@ -20,7 +20,17 @@ const LIB_FLOORS = [['policy'], ['security'], ['handlers'], PATTERNS, ['observab
 /** The floors of lambda/: pure logic, then what talks to the outside, then the entry points. */
 const LAMBDA_FLOORS = [
   [...PATTERNS, 'security', 'observability'],
-  ['aws', 'store', 'batch-store', 'backends', 'events', 'gauges', 'custom-resources'],
+  [
+    'aws',
+    'store',
+    'batch-store',
+    'backends',
+    'events',
+    'gauges',
+    'feature-store',
+    'pipeline-store',
+    'custom-resources',
+  ],
   ['handlers'],
 ];
 

@@ -8,8 +8,8 @@ export default {
     '^.+\\.[jt]s$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' } }],
     '\\.lua$': '<rootDir>/test/lua-as-text.cjs',
   },
-  // jose comes as ES modules only, which Jest cannot require before Node 24.
-  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  // These come as ES modules only, which Jest cannot require before Node 24.
+  transformIgnorePatterns: ['/node_modules/(?!(?:jose|hyparquet|hyparquet-writer)/)'],
   globalSetup: '<rootDir>/test/global-setup.mjs',
   coverageProvider: 'v8',
   collectCoverageFrom: [

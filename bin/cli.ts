@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { featuresProgram } from './features/features-program';
 import { ageIn } from './jobs/age';
 import { pipelineProgram } from './pipeline/pipeline-program';
 import { BALANCERS, type BalancerName } from './simulate/balancers';
@@ -209,7 +210,9 @@ Example, after a backend was repaired:
   $ npx cdk-inference-platform jobs redrive --stack Platform --reason backend_failed --dry-run`,
   )
   .action((flags: JobsFlags) => runJobsCommand('redrive', flags));
+
 program.addCommand(pipelineProgram());
+program.addCommand(featuresProgram((text) => process.stdout.write(text)));
 
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);

@@ -1,6 +1,7 @@
 export * from './auto-scaling';
 export * from './caching';
 export * from './circuit-breaking';
+export * from './data-pipeline';
 export * from './gateway';
 export * from './handlers';
 export * from './load-balancing';

@@ -25,9 +25,12 @@ const SERVICES = {
   autoscaling: 'AWS_ENDPOINT_URL_AUTO_SCALING',
   cloudformation: 'AWS_ENDPOINT_URL_CLOUDFORMATION',
   dynamodb: 'AWS_ENDPOINT_URL_DYNAMODB',
+  lambda: 'AWS_ENDPOINT_URL_LAMBDA',
   s3: 'AWS_ENDPOINT_URL_S3',
+  s3vectors: 'AWS_ENDPOINT_URL_S3VECTORS',
   secretsmanager: 'AWS_ENDPOINT_URL_SECRETS_MANAGER',
   sqs: 'AWS_ENDPOINT_URL_SQS',
+  states: 'AWS_ENDPOINT_URL_SFN',
 } as const;
 
 /** As AWS's own clients do. */
@@ -40,7 +43,7 @@ export function awsService(environment: Environment, name: keyof typeof SERVICES
   const elsewhere = environment[SERVICES[name]] ?? environment.AWS_ENDPOINT_URL;
   return {
     ...{ name, region, timeoutMs, attempts: ATTEMPTS },
-    origin: new URL(elsewhere ?? `https://${name}.${region}.${domain}`),
+    origin: new URL(elsewhere ?? `https://${name}.${region}.${name === 's3vectors' ? 'api.aws' : domain}`),
     isElsewhere: elsewhere !== undefined,
     credentials: () => environmentCredentials(environment),
     now: () => new Date(),

@@ -1,3 +1,4 @@
+export * from './definition-layer';
 export * from './handler-function';
 export * from './inference-gateway';
 export * from './interfaces';

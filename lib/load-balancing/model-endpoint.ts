@@ -1,15 +1,15 @@
-import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
 import { LogBucket } from '../security/log-bucket';
+import { logAccess } from './access-log';
 import { Balancing, balancingProperties, controlPortOf, validateBalancing } from './balancing';
 import { EndpointCertificate } from './endpoint-certificate';
 
@@ -189,7 +189,10 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       deletionProtection: props.deletionProtection ?? true,
     });
     this.loadBalancer.setAttribute('zonal_shift.config.enabled', String(props.zonalShift ?? true));
-    this.logAccess(props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }));
+    logAccess(
+      this.loadBalancer,
+      props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }),
+    );
 
     this.targetGroup = new elbv2.ApplicationTargetGroup(this, 'Targets', {
       vpc: props.vpc,
@@ -269,22 +272,6 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
-  }
-
-  /** `logAccessLogs` of the load balancer wants a concrete region; the attributes and the service principal need none. */
-  private logAccess(bucket: s3.IBucket): void {
-    const prefix = this.node.addr.slice(-8);
-    const permission = bucket.addToResourcePolicy(
-      new iam.PolicyStatement({
-        principals: [new iam.ServicePrincipal('logdelivery.elasticloadbalancing.amazonaws.com')],
-        actions: ['s3:PutObject'],
-        resources: [bucket.arnForObjects(`${prefix}/AWSLogs/${Stack.of(this).account}/*`)],
-      }),
-    );
-    this.loadBalancer.setAttribute('access_logs.s3.enabled', 'true');
-    this.loadBalancer.setAttribute('access_logs.s3.bucket', bucket.bucketName);
-    this.loadBalancer.setAttribute('access_logs.s3.prefix', prefix);
-    if (permission.policyDependable) this.loadBalancer.node.addDependency(permission.policyDependable);
   }
 }
 

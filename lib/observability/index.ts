@@ -1,2 +1,3 @@
+export * from './data-alarms';
 export * from './platform-alarms';
 export * from './platform-dashboard';

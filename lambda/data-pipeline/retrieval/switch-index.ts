@@ -59,7 +59,9 @@ export async function switchIndex(
 }
 
 /** The index that answers, and the version that it holds; undefined before the first. */
-export async function activeIndex(store: ObjectStore): Promise<{ index: string; version: string } | undefined> {
+export async function activeIndex(
+  store: Pick<ObjectStore, 'get'>,
+): Promise<{ index: string; version: string } | undefined> {
   const active = await store.get(ACTIVE);
   return active && (JSON.parse(active.toString('utf8')) as { index: string; version: string });
 }

@@ -11,6 +11,14 @@ writeFileSync(
   policyFile,
   JSON.stringify({ plans: [], tenants: [], backends: [], models: [{ name: 'llama', backends: [] }] }),
 );
+const featuresFile = join(mkdtempSync(join(tmpdir(), 'features-')), 'features.json');
+writeFileSync(featuresFile, JSON.stringify({ name: 'shop', features: [] }));
+const pipelineFile = join(mkdtempSync(join(tmpdir(), 'pipeline-')), 'pipeline.json');
+const stages = [
+  { name: 'chunk', work: { chunk: {} } },
+  { name: 'embed', work: { embed: { model: 'm', dimensions: 8 } } },
+];
+writeFileSync(pipelineFile, JSON.stringify({ name: 'manual', stages, retrieval: {} }));
 const env = {
   PATH: process.env.PATH,
   AWS_REGION: 'eu-west-1',
@@ -24,6 +32,16 @@ const env = {
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
   POLICY_FILE: policyFile,
+  FEATURES_FILE: featuresFile,
+  FEATURE_STORE: 'shop',
+  OFFLINE_BUCKET: 'offline',
+  PIPELINE_FILE: pipelineFile,
+  PIPELINE_NAME: 'manual-1',
+  PIPELINE_BUCKET: 'versions',
+  LANDING_BUCKET: 'landing',
+  POINTER_TABLE: 'pointers',
+  VECTOR_BUCKET: 'vectors',
+  EMBEDDING_URL: 'https://models.example.com/v1',
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
 

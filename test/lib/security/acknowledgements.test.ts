@@ -2,7 +2,15 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { CfnResource, Validations } from 'aws-cdk-lib';
-import { CapacityType, GpuFleet, InferencePlatform } from '../../../lib';
+import {
+  CapacityType,
+  DataPipeline,
+  FeatureStore,
+  FeatureType,
+  GpuFleet,
+  InferencePlatform,
+  Retrieval,
+} from '../../../lib';
 import { FLEETS, POLICY, givenVpc, newStack } from '../synthesise';
 
 /** Everything that the constructs acknowledge, as `id: reason`. */
@@ -21,6 +29,25 @@ function acknowledged(): Set<string> {
     capacityTypes: [CapacityType.RESERVATION],
     capacityReservationGroups: ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'],
   });
+  new FeatureStore(stack, 'Features', {
+    definition: {
+      name: 'shop',
+      features: [{ name: 'spend', entity: 'customer', type: FeatureType.NUMBER, ttlSeconds: 60, sourceVersion: 'v1' }],
+    },
+  });
+  const pipeline = new DataPipeline(stack, 'Data', {
+    definition: {
+      name: 'manual',
+      stages: [
+        { name: 'chunk', work: { chunk: {} } },
+        { name: 'embed', work: { embed: { model: 'bge-m3', dimensions: 8 } } },
+      ],
+      retrieval: {},
+    },
+    embeddingUrl: 'https://models.example.com/v1',
+    malwareScan: true,
+  });
+  new Retrieval(stack, 'Retrieval', { pipeline });
   const findings = stack.node.findAll().flatMap((construct) => {
     const rules = construct.node.metadata
       .filter(({ type }) => type === Validations.ACKNOWLEDGED_RULES_METADATA_KEY)
@@ -32,7 +59,12 @@ function acknowledged(): Set<string> {
   });
   // What the CDK acknowledges in constructs of its own is not ours to explain.
   const ours = findings.filter(([id]) => !id.startsWith('CloudFormation-Validate::'));
-  const ofAnyStack = (id: string) => id.replace(/^Annotation::/, '').replace(/<\w+\.Arn>/, '<Files.Arn>');
+  const ofAnyStack = (id: string) =>
+    id
+      .replace(/^Annotation::/, '')
+      .replace(/<\w+\.Arn>/, '<Files.Arn>')
+      .replace(/<\w+\.Name>/, '<Machine.Name>')
+      .replace(/bucket\/[a-z0-9-]+\/index/, 'bucket/vectors/index');
   return new Set(ours.map(([id, reason]) => `${ofAnyStack(id)}: ${reason}`));
 }
 

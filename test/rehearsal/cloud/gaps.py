@@ -69,6 +69,9 @@ def finish_load_balancer(balancer, properties):
 
 
 def finish_target_group(group, properties):
+    # That of a function has none.
+    if "TargetGroupAttributes" not in properties:
+        return
     boto3.client("elbv2").modify_target_group_attributes(
         TargetGroupArn=group.arn, Attributes=properties["TargetGroupAttributes"]
     )

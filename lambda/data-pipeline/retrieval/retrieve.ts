@@ -1,0 +1,84 @@
+import { isRecord, show } from '../../../lib/policy/fields';
+import { BadRequest } from '../service-call';
+import type { ObjectStore } from '../storage';
+import { activeIndex } from './switch-index';
+import type { Match, VectorIndexes } from './vector-index';
+
+const MOST_QUERY_CHARACTERS = 8192;
+const MOST_RESULTS = 100;
+
+/** How long the name of the index that answers is taken as it was read: a switch is seen within it. */
+const ACTIVE_FOR_MS = 10_000;
+
+/** The answer to a query. */
+export interface Retrieved {
+  /** The version that answers. */
+  readonly version: string;
+  /** The nearest records, nearest first. */
+  readonly matches: readonly Match[];
+}
+
+/** What retrieval needs from outside. */
+export interface RetrievePorts {
+  readonly store: Pick<ObjectStore, 'get'>;
+  readonly indexes: Pick<VectorIndexes, 'open'>;
+  readonly embed: (texts: readonly string[]) => Promise<number[][]>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Answers queries from the index that is active: that of the last version whose index has found what its golden set asks for. */
+export class Retriever {
+  private active: { readonly index: string; readonly version: string; readonly until: number } | undefined;
+
+  /** @param results answers to a query that does not say how many */
+  public constructor(
+    private readonly results: number,
+    private readonly ports: RetrievePorts,
+  ) {}
+
+  /**
+   * Answers `{"query", "results"}`.
+   *
+   * @throws BadRequest for a request that is wrong; otherwise where no index is active, or it cannot be asked
+   */
+  public async retrieve(request: unknown): Promise<Retrieved> {
+    const { query, results } = this.parse(request);
+    const [active, [vector]] = await Promise.all([this.activeNow(), this.ports.embed([query])]);
+    let index = await this.ports.indexes.open(active.index);
+    let { version } = active;
+    if (!index) {
+      // It was replaced, and dropped, since its name was read.
+      this.active = undefined;
+      const next = await this.activeNow();
+      index = await this.ports.indexes.open(next.index);
+      ({ version } = next);
+    }
+    if (!index) throw new Error(`the index of version ${version} is gone`);
+    return { version, matches: await index.query(vector!, results) };
+  }
+
+  private async activeNow(): Promise<{ readonly index: string; readonly version: string }> {
+    const now = this.ports.now();
+    if (this.active && now < this.active.until) return this.active;
+    const active = await activeIndex(this.ports.store);
+    if (!active) throw new Error('no version has an index yet');
+    this.active = { ...active, until: now + ACTIVE_FOR_MS };
+    return active;
+  }
+
+  private parse(request: unknown): { readonly query: string; readonly results: number } {
+    if (!isRecord(request)) throw new BadRequest(`the request must be an object, got ${show(request)}`);
+    const { query, results = this.results } = request;
+    if (typeof query !== 'string' || query.trim() === '' || query.length > MOST_QUERY_CHARACTERS) {
+      throw new BadRequest(
+        `query must be text of 1 to ${MOST_QUERY_CHARACTERS} characters, got ${show(query)}`,
+        'query',
+      );
+    }
+    if (!Number.isInteger(results) || (results as number) < 1 || (results as number) > MOST_RESULTS) {
+      throw new BadRequest(`results must be a whole number from 1 to ${MOST_RESULTS}, got ${show(results)}`, 'results');
+    }
+    return { query, results: results as number };
+  }
+}

@@ -1,0 +1,297 @@
+import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import { RUNS_PREFIX } from '../../../lib/policy/pipeline/prefixes';
+import { digestOf } from '../digest';
+import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
+import type { Profile } from '../monitors/profile';
+import { type Finding, type Measurement, measure, watch } from '../monitors/watch';
+import type { References } from '../reading/references';
+import { formatOf, planShards, type ShardPlan } from '../reading/shard-plan';
+import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
+import type { VectorIndexes } from '../retrieval/vector-index';
+import { workerOf, type WorkPorts } from '../stages/bundled';
+import { eachRecord } from '../stages/work';
+import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
+import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
+import { type Publication, publish, readManifest, retain } from '../versions/publish';
+import { publishedVersion } from '../versions/read-published';
+import { auditRun } from './finish-run';
+import { asRedriven, planRedrive } from './redrive';
+import { prepareStages } from './run-batch';
+import { runShard, summaryKey } from './run-shard';
+import { putLines } from './shard-output';
+import type { ShardSummary } from './shard-summary';
+import type { Spill } from './uniqueness';
+
+/** Shards whose summaries are read at one time. */
+const PARALLEL_READS = 32;
+
+/** What a run is asked to do. */
+export interface RunRequest {
+  /** The time that the run is for, RFC 3339. */
+  readonly asOf?: string;
+  /** A version, published or held back, whose quarantined records run again. */
+  readonly redrive?: string;
+  /** The most that the run may cost, by the price that the construct was given for a gigabyte. */
+  readonly mostCost?: number;
+}
+
+/** A run that is planned. It is small: what it names is in the store. */
+export interface PlannedRun {
+  /** Id of the run: the same for the same input, definition, code and time, so that one that was cut off goes on. */
+  readonly run: string;
+  /** Sequence number of the pointer when the run began. */
+  readonly sequence: number;
+  /** Key of the shards, JSON lines. */
+  readonly plan: string;
+  readonly shards: number;
+  readonly bytes: number;
+}
+
+/** What an audit came to. */
+export interface Audit {
+  readonly version: string;
+  readonly isHeld: boolean;
+  /** Why it is held. */
+  readonly held?: string;
+  readonly faultRate: number;
+  readonly counts: Manifest['counts'];
+  readonly findings: readonly Finding[];
+}
+
+/** What is kept of a run between its steps. */
+interface RunRecord {
+  readonly code: string;
+  readonly parents: readonly string[];
+  readonly inputs: Manifest['inputs'];
+  readonly references: References['digests'];
+  readonly asOf?: string;
+  readonly shards: readonly number[];
+}
+
+/** What is kept of an audit until it is published. */
+interface AuditRecord {
+  readonly version: string;
+  readonly measurements: readonly Measurement[];
+  readonly profile: Profile;
+}
+
+/** What the steps need from outside. */
+export interface StepPorts {
+  readonly pipeline: ResolvedPipeline;
+  readonly store: ObjectStore;
+  readonly pointers: PointerStore;
+  readonly spill: Spill;
+  readonly work: WorkPorts;
+  /** Digest of the code that runs. */
+  readonly code: string;
+  /** What the work on a gigabyte is expected to cost; undefined where nobody has said. */
+  readonly costPerGigabyte?: number;
+  /** Reads the references; those that were read before will do, unless they are to be fresh. */
+  readonly references: (options: { readonly areFresh: boolean }) => Promise<References>;
+  readonly golden: () => Promise<readonly GoldenQuery[]>;
+}
+
+/** The files of a run. */
+export interface RunFiles extends InputFiles {
+  list(isWanted: (name: string) => boolean): Promise<InputFile[]>;
+  expect(name: string, digest: string): void;
+}
+
+/** The steps of a run, which a state machine takes one after the other, each as often as it fails. */
+export class PipelineSteps {
+  public constructor(private readonly ports: StepPorts) {}
+
+  /**
+   * Finds the files, cuts them into shards and writes the plan. Reads no file.
+   *
+   * @throws where the run would cost more than it may, or there is nothing to redrive
+   */
+  public async plan(request: RunRequest, files: RunFiles): Promise<PlannedRun> {
+    const { pipeline, store, pointers, code } = this.ports;
+    const sequence = (await pointers.current())?.sequence ?? 0;
+    const asOf = request.asOf === undefined ? undefined : timeOfRun(request.asOf);
+    const found = await files.list((name) => formatOf(name, pipeline.source) !== undefined);
+    const inputs = await putLines(
+      store,
+      found.map((file) => JSON.stringify(file)),
+    );
+    const { digests: references } = await this.ports.references({ areFresh: true });
+    const parents = request.redrive === undefined ? [] : [request.redrive];
+    const ingredients = { code, parents, inputs, references, ...(asOf !== undefined && { asOf }) };
+    const run = digestOf({ ...ingredients, pipeline: digestOf(pipeline) }).slice(0, 32);
+    const redrive = request.redrive === undefined ? undefined : await this.planRedrive(request.redrive, inputs.sha256);
+    const shards = redrive?.shards ?? [...planShards(found, pipeline.source)];
+    const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
+    this.checkCost(bytes, request.mostCost);
+    if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
+    const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
+    await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
+    const plan = `${RUNS_PREFIX}${run}/plan.jsonl`;
+    await store.put(plan, shards.map((shard) => `${JSON.stringify(shard)}\n`).join(''));
+    return { run, sequence, plan, shards: shards.length, bytes };
+  }
+
+  /** Takes shards through the stages. One that is done is not done again. */
+  public async shards(run: string, plans: readonly ShardPlan[], files: RunFiles): Promise<{ readonly read: number }> {
+    const { pipeline, store, work } = this.ports;
+    const { asOf, references: planned } = await this.record(run);
+    const sets = await this.plannedReferences(planned);
+    const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
+    const stages = prepareStages(
+      pipeline.stages,
+      (stage) =>
+        // A Glue job has done its work before: its records pass as they are.
+        stage.work.kind === 'glueJob' ? eachRecord(false, (record) => [record]) : workerOf(stage, work),
+      context,
+    );
+    let read = 0;
+    for (const plan of plans) {
+      for (const { file, digest } of plan.ranges) files.expect(file, digest);
+      read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+    }
+    return { read };
+  }
+
+  /** Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back. */
+  public async audit(run: string): Promise<Audit> {
+    const { pipeline, store, spill } = this.ports;
+    const record = await this.record(run);
+    const kept = await this.kept(run, record);
+    const summaries = await this.summaries(run, record);
+    const failed = record.shards.length - summaries.length;
+    const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
+    const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
+    const { manifest, profile, faultRate } = audited;
+    const bytes = manifestBytes(manifest);
+    const version = versionOf(bytes);
+    const held = failed > 0 ? `${failed} of ${record.shards.length} shards failed: start the run again` : audited.held;
+    const measurements = measure(profile, manifest.counts);
+    const pinned = await pinnedProfile(store);
+    const findings = watch(profile, measurements, pipeline.monitors, {
+      history: await readHistory(store, pipeline.monitors.history, version),
+      ...(pinned && { pinned }),
+      ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
+    });
+    await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
+    const kind: AuditRecord = { version, measurements, profile };
+    await store.put(`${stagingOf(run)}/audit.json`, JSON.stringify(kind));
+    const { counts } = manifest;
+    return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
+  }
+
+  /** Makes the audited version the one that readers see, unless the pointer has moved since the run began. */
+  public async publish(run: string, sequence: number): Promise<Publication> {
+    const { store, pointers } = this.ports;
+    const bytes = await store.get(`${stagingOf(run)}/manifest.json`);
+    const audit = await store.get(`${stagingOf(run)}/audit.json`);
+    // A step that was carried out and not heard of is taken again after its staging is gone.
+    if (!bytes || !audit) throw new Error(`the run ${run} has no audited version to publish`);
+    const manifest = JSON.parse(bytes.toString('utf8')) as Manifest;
+    const publication = await publish(manifest, sequence, { store, pointers });
+    const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
+    if (shown) {
+      const { version, measurements, profile } = JSON.parse(audit.toString('utf8')) as AuditRecord;
+      await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
+    }
+    return publication;
+  }
+
+  /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
+  public async index(
+    version: string,
+    indexes: VectorIndexes,
+    embed: (texts: readonly string[]) => Promise<number[][]>,
+  ): Promise<IndexSwitch> {
+    const { pipeline, store, pointers } = this.ports;
+    if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
+    const published = await publishedVersion(version, { store, pointers });
+    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, { store, indexes, embed });
+  }
+
+  /** Clears away what the run has left, and versions beyond those that are kept. */
+  public async tidy(run: string): Promise<{ readonly gone: readonly string[] }> {
+    const { pipeline, store, pointers } = this.ports;
+    for await (const key of store.list(`${stagingOf(run)}/`)) await store.delete(key);
+    return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
+  }
+
+  /** An instance may have read the references for a run before this one. */
+  private async plannedReferences(planned: References['digests']): Promise<References['sets']> {
+    for (const areFresh of [false, true]) {
+      const { sets, digests } = await this.ports.references({ areFresh });
+      if (digestOf(digests) === digestOf(planned)) return sets;
+    }
+    throw new Error('the references have changed since the run was planned: start another run');
+  }
+
+  private async planRedrive(version: string, inputs: string) {
+    const { pipeline, store } = this.ports;
+    const base = await manifestOf(version, store);
+    if (base.inputs.sha256 !== inputs) {
+      throw new Error(`the files that have landed are not those of version ${version}; run the whole pipeline`);
+    }
+    const { kept, shards, records } = await planRedrive(base, pipeline, store);
+    if (records === 0) throw new Error(`version ${version} has no record in quarantine`);
+    const ranges = shards.flatMap((shard) => shard.ranges);
+    // A range of a redrive is one record, whose length is not known before it is read: at most all of its file.
+    return {
+      kept,
+      shards,
+      bytes: ranges.reduce((sum, { fileBytes }) => sum + Math.min(fileBytes, pipeline.source.mostRecordBytes), 0),
+    };
+  }
+
+  private checkCost(bytes: number, mostCost: number | undefined): void {
+    const { costPerGigabyte } = this.ports;
+    if (mostCost === undefined) return;
+    if (costPerGigabyte === undefined) throw new Error('mostCost needs the costPerGigabyte of the construct');
+    const cost = (bytes / 1e9) * costPerGigabyte;
+    if (cost > mostCost) {
+      throw new Error(`the run would cost about ${cost.toFixed(2)}, where ${mostCost} is the most: run fewer files`);
+    }
+  }
+
+  private async record(run: string): Promise<RunRecord> {
+    const record = await this.ports.store.get(`${stagingOf(run)}/run.json`);
+    if (!record) throw new Error(`there is no run ${run}`);
+    return JSON.parse(record.toString('utf8')) as RunRecord;
+  }
+
+  private async kept(run: string, { parents }: RunRecord): Promise<ShardSummary[]> {
+    if (parents.length === 0) return [];
+    const kept = await this.ports.store.get(`${stagingOf(run)}/kept.json`);
+    if (!kept) throw new Error(`the run ${run} has lost what it keeps of version ${parents[0]!}`);
+    return JSON.parse(kept.toString('utf8')) as ShardSummary[];
+  }
+
+  /** Summaries of the shards that are done, in their order. */
+  private async summaries(run: string, { shards }: RunRecord): Promise<ShardSummary[]> {
+    const summaries: ShardSummary[] = [];
+    for (let i = 0; i < shards.length; i += PARALLEL_READS) {
+      const some = shards.slice(i, i + PARALLEL_READS);
+      const read = await Promise.all(some.map((index) => this.ports.store.get(summaryKey(stagingOf(run), index))));
+      for (const summary of read) if (summary) summaries.push(JSON.parse(summary.toString('utf8')) as ShardSummary);
+    }
+    return summaries;
+  }
+}
+
+/** A published version, or one that was held back for its faults. */
+export async function manifestOf(version: string, store: ObjectStore): Promise<Manifest> {
+  for await (const key of store.list('staging/')) {
+    if (!key.endsWith('/held.json')) continue;
+    const held = await store.get(key);
+    if (held && versionOf(held) === version) return JSON.parse(held.toString('utf8')) as Manifest;
+  }
+  return readManifest(version, store);
+}
+
+function stagingOf(run: string): string {
+  return `staging/${run}`;
+}
+
+function timeOfRun(text: string): string {
+  const time = new Date(text);
+  if (Number.isNaN(time.getTime())) throw new Error(`asOf must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
+  return time.toISOString();
+}

@@ -1,0 +1,78 @@
+/** A request that the caller has to put right. */
+export class BadRequest extends Error {
+  public override readonly name = 'BadRequest';
+
+  /** @param param the field that is wrong, where it is one */
+  public constructor(
+    message: string,
+    public readonly param?: string,
+  ) {
+    super(message);
+  }
+}
+
+/** What an Application Load Balancer hands to a function. */
+export interface BalancerEvent {
+  readonly requestContext: { readonly elb: object };
+  readonly httpMethod: string;
+  readonly path: string;
+  readonly body?: string | null;
+  readonly isBase64Encoded?: boolean;
+}
+
+/** What it wants back. */
+export interface BalancerAnswer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly isBase64Encoded: false;
+}
+
+/**
+ * Answers a call of a service, from a load balancer as HTTP, or from whoever may invoke the function as an object. A
+ * refusal has the form of OpenAI's errors, which the gateway passes on with its words.
+ *
+ * @param event what the function was invoked with: the request itself, unless it comes from a load balancer
+ * @param serve answers a request; throws {@link BadRequest} for one that is wrong
+ * @param failed told of every other failure, which is answered with 503 so that the gateway's breaker counts it
+ */
+export async function answerService(
+  event: unknown,
+  serve: (request: unknown) => Promise<object>,
+  failed: (error: unknown) => void,
+): Promise<object> {
+  if (!isBalancerEvent(event)) return serve(event);
+  if (event.httpMethod !== 'POST') return refusal(405, `the method must be POST, got ${event.httpMethod}`);
+  const request = bodyOf(event);
+  if (request === undefined) return refusal(400, 'the body must be JSON');
+  try {
+    return answer(200, await serve(request));
+  } catch (error) {
+    if (error instanceof BadRequest) return refusal(400, error.message, error.param);
+    failed(error);
+    return refusal(503, 'the service cannot answer now');
+  }
+}
+
+function isBalancerEvent(event: unknown): event is BalancerEvent {
+  const context = (event as { readonly requestContext?: { readonly elb?: unknown } } | null)?.requestContext;
+  return typeof context?.elb === 'object';
+}
+
+function bodyOf({ body, isBase64Encoded }: BalancerEvent): unknown {
+  try {
+    return JSON.parse(isBase64Encoded ? Buffer.from(body ?? '', 'base64').toString() : (body ?? '')) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(statusCode: number, message: string, param?: string): BalancerAnswer {
+  const type = statusCode < 500 ? 'invalid_request_error' : 'server_error';
+  return answer(statusCode, { error: { message, type, param: param ?? null, code: null } });
+}
+
+function answer(statusCode: number, body: object): BalancerAnswer {
+  const headers = { 'content-type': 'application/json', 'cache-control': 'no-store' };
+  return { statusCode, headers, body: JSON.stringify(body), isBase64Encoded: false };
+}

@@ -1,0 +1,103 @@
+import { VectorDistance } from '../../lib/policy';
+import { AwsError } from '../aws/aws-error';
+import { exchange } from '../aws/exchange';
+import type { AwsService } from '../aws/service';
+import type { IndexedVector, Match, VectorIndex, VectorIndexes } from '../data-pipeline/retrieval/vector-index';
+
+/** As many vectors as one call takes. */
+const MOST_VECTORS = 500;
+
+/** As many keys of metadata as an index may keep without filtering by them. */
+const MOST_UNFILTERED = 10;
+
+/** Indexes of an S3 vector bucket. */
+export class VectorBucketIndexes implements VectorIndexes {
+  /** @param fields what is kept beside vectors: given back, and not filtered by, so that it may be long */
+  public constructor(
+    private readonly service: AwsService,
+    private readonly bucket: string,
+    private readonly fields: readonly string[],
+  ) {}
+
+  /** {@inheritDoc VectorIndexes.create} */
+  public async create(
+    name: string,
+    { dimensions, distance }: { readonly dimensions: number; readonly distance: VectorDistance },
+  ): Promise<VectorIndex> {
+    // What a run that was cut off left there is void.
+    await this.drop(name);
+    const unfiltered = this.fields.slice(0, MOST_UNFILTERED);
+    await this.call('CreateIndex', {
+      indexName: name,
+      dataType: 'float32',
+      dimension: dimensions,
+      distanceMetric: distance === VectorDistance.COSINE ? 'cosine' : 'euclidean',
+      ...(unfiltered.length > 0 && { metadataConfiguration: { nonFilterableMetadataKeys: unfiltered } }),
+    });
+    return this.index(name);
+  }
+
+  /** {@inheritDoc VectorIndexes.open} */
+  public async open(name: string): Promise<VectorIndex | undefined> {
+    try {
+      await this.call('GetIndex', { indexName: name });
+      return this.index(name);
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** {@inheritDoc VectorIndexes.drop} */
+  public async drop(name: string): Promise<void> {
+    try {
+      await this.call('DeleteIndex', { indexName: name });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  }
+
+  private index(name: string): VectorIndex {
+    return {
+      put: async (vectors) => {
+        for (let i = 0; i < vectors.length; i += MOST_VECTORS) {
+          const some = vectors.slice(i, i + MOST_VECTORS);
+          await this.call('PutVectors', { indexName: name, vectors: some.map(written) });
+        }
+      },
+      // What is put is found at once.
+      seal: () => Promise.resolve(),
+      query: async (vector, results) => {
+        const answer = (await this.call('QueryVectors', {
+          indexName: name,
+          topK: results,
+          queryVector: { float32: vector },
+          returnMetadata: true,
+          returnDistance: true,
+        })) as { readonly vectors: readonly { key: string; distance: number; metadata?: Match['fields'] }[] };
+        return answer.vectors.map(({ key, distance, metadata = {} }) => ({ id: key, distance, fields: metadata }));
+      },
+    };
+  }
+
+  /** Every operation is safe to repeat: to put, make or delete the same twice comes to the same. */
+  private call(operation: string, input: object): Promise<unknown> {
+    return exchange(this.service, {
+      ...{ operation, method: 'POST', path: `/${operation}`, isRepeatable: true },
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ vectorBucketName: this.bucket, ...input }),
+      read: async (answer) => {
+        const text = await answer.text();
+        return text === '' ? {} : (JSON.parse(text) as unknown);
+      },
+    });
+  }
+}
+
+function written({ id, vector, fields }: IndexedVector): object {
+  return { key: id, data: { float32: vector }, metadata: fields };
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof AwsError && (error.status === 404 || error.code === 'NotFoundException');
+}

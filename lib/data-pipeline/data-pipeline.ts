@@ -1,0 +1,279 @@
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
+import * as events from 'aws-cdk-lib/aws-events';
+import * as targets from 'aws-cdk-lib/aws-events-targets';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import { DefinitionLayer } from '../handlers/definition-layer';
+import type { HandlerFunction } from '../handlers/handler-function';
+import { resolvePipeline, type ResolvedPipeline } from '../policy/pipeline/pipeline-defaults';
+import { INCOMING_PREFIX, JOBS_PREFIX, RUNS_PREFIX } from '../policy/pipeline/prefixes';
+import { assertValidPipeline } from '../policy/pipeline/validate-pipeline';
+import { DataBucket } from './data-bucket';
+import type { DataPipelineProps } from './data-pipeline-props';
+import { MalwareScan } from './malware-scan';
+import { PipelineFunctions } from './pipeline-functions';
+import { PipelineMachine } from './pipeline-machine';
+import { validatePipelineProps } from './validate-pipeline-props';
+import { VectorBucket } from './vector-bucket';
+
+/** An express execution may take five minutes; its function ends before it. */
+const EXPRESS_TIMEOUT = Duration.seconds(270);
+
+/**
+ * Data that is validated, versioned and watched: what lands is taken through stages that are contracts, audited, and
+ * published as a whole by one conditional write. Readers see published versions only.
+ */
+export class DataPipeline extends Construct {
+  /** Where files land, below `incoming/`; sets of references below `references/`. */
+  public readonly landing: DataBucket;
+
+  /** Versions, quarantine and staging. */
+  public readonly bucket: DataBucket;
+
+  /** Which version readers see: a row for each flip, partition key `pipeline`, sort key `sequence`. */
+  public readonly pointers: dynamodb.Table;
+
+  /**
+   * Vector indexes of the published versions.
+   *
+   * @default - the definition has no `retrieval`
+   */
+  public readonly vectors?: VectorBucket;
+
+  /**
+   * Scans what lands.
+   *
+   * @default - `malwareScan` is not set
+   */
+  public readonly scan?: MalwareScan;
+
+  /** The definition as the functions read it. */
+  public readonly definitionLayer: DefinitionLayer;
+
+  /** Takes records through the stages. */
+  public readonly worker: HandlerFunction;
+
+  /** Plans, audits and publishes. */
+  public readonly steps: HandlerFunction;
+
+  /** Shows operators versions, goes back to an earlier one, traces records and redrives quarantine. */
+  public readonly control: HandlerFunction;
+
+  /** The state machine: an execution is a run. */
+  public readonly stateMachine: sfn.StateMachine;
+
+  /** Namespace of the metrics. */
+  public readonly metricsNamespace: string;
+
+  /** Value of the metrics' dimension `Pipeline`. */
+  public readonly pipelineName: string;
+
+  /** The properties by which `Retrieval` reaches the same endpoint, bucket and key. */
+  private readonly props: DataPipelineProps;
+
+  constructor(scope: Construct, id: string, props: DataPipelineProps) {
+    super(scope, id);
+    assertValidPipeline(props.definition);
+    const pipeline = resolvePipeline(props.definition);
+    validatePipelineProps(pipeline, props);
+    this.props = props;
+    this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
+    this.pipelineName = `${Stack.of(this).stackName}-${pipeline.name}-${this.node.addr.slice(-8)}`;
+    const stored = { encryptionKey: props.encryptionKey, removalPolicy: props.removalPolicy };
+
+    this.landing = new DataBucket(this, 'Landing', {
+      ...stored,
+      logBucket: props.logBucket,
+      eventBridgeEnabled: props.triggerSuffix !== undefined || props.malwareScan === true,
+      ...(props.landingRetention && { retentionByPrefix: { [INCOMING_PREFIX]: props.landingRetention } }),
+    });
+    this.bucket = new DataBucket(this, 'Versions', {
+      ...stored,
+      logBucket: props.logBucket,
+      retentionByPrefix: {
+        [RUNS_PREFIX]: Duration.days(7),
+        'staging/': Duration.days(pipeline.retention.quarantineDays),
+        ...(hasJob(pipeline) && { [JOBS_PREFIX]: Duration.days(pipeline.retention.quarantineDays) }),
+      },
+    });
+    this.pointers = this.addPointers(props);
+    if (pipeline.retrieval) this.vectors = new VectorBucket(this, 'Vectors', stored);
+    if (props.malwareScan) {
+      const { landing: bucket } = this;
+      this.scan = new MalwareScan(this, 'Scan', {
+        bucket,
+        encryptionKey: props.encryptionKey,
+        prefix: INCOMING_PREFIX,
+      });
+    }
+    this.definitionLayer = new DefinitionLayer(this, 'Definition', {
+      fileName: 'pipeline.json',
+      description: `The data pipeline ${pipeline.name}`,
+      definition: props.definition,
+    });
+
+    const childType = callsOut(pipeline) ? 'STANDARD' : 'EXPRESS';
+    const { worker, steps, control } = new PipelineFunctions(this, {
+      ...props,
+      ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
+      ...{ definitionLayer: this.definitionLayer, landing: this.landing, bucket: this.bucket },
+      ...{ pointers: this.pointers, vectors: this.vectors, hasJob: hasJob(pipeline) },
+      workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
+      workerMemorySize: props.memorySize ?? 2048,
+      functions: props.functions ?? {},
+    });
+    this.worker = worker;
+    this.steps = steps;
+    this.control = control;
+    this.stateMachine = new PipelineMachine(this, 'Machine', {
+      ...props,
+      ...{ pipeline, childType, worker, steps, bucket: this.bucket, landing: this.landing },
+    }).stateMachine;
+    control.function.addEnvironment('STATE_MACHINE', this.stateMachine.stateMachineArn);
+    this.stateMachine.grantStartExecution(control);
+    this.addTriggers(props);
+  }
+
+  /**
+   * Lets an identity put files where they land.
+   *
+   * @param grantee the identity
+   */
+  public grantLand(grantee: iam.IGrantable): iam.Grant {
+    return this.landing.grantPut(grantee, `${INCOMING_PREFIX}*`);
+  }
+
+  /**
+   * Lets an identity start runs.
+   *
+   * @param grantee the identity
+   */
+  public grantRun(grantee: iam.IGrantable): iam.Grant {
+    return this.stateMachine.grantStartExecution(grantee);
+  }
+
+  /**
+   * Lets an identity see versions and quarantine, go back to an earlier version, and redrive.
+   *
+   * @param grantee the identity
+   */
+  public grantControl(grantee: iam.IGrantable): iam.Grant {
+    return this.control.function.grantInvoke(grantee);
+  }
+
+  /**
+   * Lets an identity read published versions: the pointer, manifests and objects.
+   *
+   * @param grantee the identity
+   */
+  public grantRead(grantee: iam.IGrantable): void {
+    this.pointers.grant(grantee, 'dynamodb:Query');
+    this.bucket.grantRead(grantee, 'versions/*');
+    this.bucket.grantRead(grantee, 'objects/*');
+  }
+
+  /** Records that were read. */
+  public metricRead(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineRecordsRead', props);
+  }
+
+  /** Records of versions that passed the audit. */
+  public metricPublished(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineRecordsPublished', props);
+  }
+
+  /** Records that were put aside. */
+  public metricQuarantined(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineRecordsQuarantined', props);
+  }
+
+  /** Per cent of the records read that are at fault, of the worst version. */
+  public metricFaultRate(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineFaultRate', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Versions that were held back. */
+  public metricHeld(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineVersionsHeld', props);
+  }
+
+  /**
+   * Monitors that found an anomaly. They judge by the history of the pipeline's own versions, and none before there is
+   * enough of it.
+   */
+  public metricAnomalies(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineAnomalies', props);
+  }
+
+  /** Runs that failed: also those whose version was held back, refused or overtaken. */
+  public metricFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricFailed(props);
+  }
+
+  /**
+   * What `Retrieval` needs to ask as the pipeline embeds.
+   *
+   * @internal
+   */
+  public get _embedding(): Pick<DataPipelineProps, 'embeddingUrl' | 'embeddingKey' | 'encryptionKey'> {
+    return this.props;
+  }
+
+  private metric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return new cloudwatch.Metric({
+      namespace: this.metricsNamespace,
+      metricName,
+      dimensionsMap: { Pipeline: this.pipelineName },
+      statistic: cloudwatch.Stats.SUM,
+      ...props,
+    }).attachTo(this);
+  }
+
+  private addPointers({ encryptionKey, removalPolicy }: DataPipelineProps): dynamodb.Table {
+    return new dynamodb.Table(this, 'Pointers', {
+      partitionKey: { name: 'pipeline', type: dynamodb.AttributeType.STRING },
+      sortKey: { name: 'sequence', type: dynamodb.AttributeType.STRING },
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      encryption: encryptionKey ? dynamodb.TableEncryption.CUSTOMER_MANAGED : dynamodb.TableEncryption.DEFAULT,
+      encryptionKey,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: removalPolicy !== RemovalPolicy.DESTROY,
+      removalPolicy: removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+  }
+
+  private addTriggers({ schedule, triggerSuffix }: DataPipelineProps): void {
+    // An event of EventBridge says nothing that a run is asked.
+    const target = () =>
+      new targets.SfnStateMachine(this.stateMachine, { input: events.RuleTargetInput.fromObject({}) });
+    if (schedule) {
+      const description = `Starts runs of ${this.props.definition.name}`;
+      new events.Rule(this, 'Schedule', { description, schedule, targets: [target()] });
+    }
+    if (triggerSuffix === undefined) return;
+    new events.Rule(this, 'Trigger', {
+      description: `Starts a run of ${this.props.definition.name} when all of its files have landed`,
+      eventPattern: {
+        source: ['aws.s3'],
+        detailType: ['Object Created'],
+        detail: {
+          bucket: { name: [this.landing.bucketName] },
+          object: { key: [{ wildcard: `${INCOMING_PREFIX}*${triggerSuffix}` }] },
+        },
+      },
+      targets: [target()],
+    });
+  }
+}
+
+function hasJob({ stages }: ResolvedPipeline): boolean {
+  return stages[0]?.work.kind === 'glueJob';
+}
+
+/** Whether a shard waits for others: for longer than an express execution may last. */
+function callsOut({ stages }: ResolvedPipeline): boolean {
+  return stages.some(({ work }) => work.kind === 'embed' || work.kind === 'function');
+}

@@ -1,0 +1,258 @@
+import { Stack } from 'aws-cdk-lib';
+import type { Construct } from 'constructs';
+
+/** What a pipeline's state machine is made of: names and ARNs, which may be tokens. */
+export interface WorkflowSettings {
+  /** Does one step of a run, or a batch of shards. */
+  readonly workerArn: string;
+  readonly stepsArn: string;
+  readonly bucketName: string;
+  readonly landingBucketName: string;
+  /** What the keys of landed files begin with. */
+  readonly incomingPrefix: string;
+  /** What the keys of plans and results begin with. */
+  readonly runsPrefix: string;
+  /** What the keys of a Glue job's output begin with. */
+  readonly jobsPrefix: string;
+  /** Name of the job that is the first stage, where one is. */
+  readonly jobName?: string;
+  /** A function that has the last word on a version, where there is one. */
+  readonly gateArn?: string;
+  readonly holdsOnAnomaly: boolean;
+  readonly hasIndex: boolean;
+  /** Whether a run without `asOf` is for the time of its start. */
+  readonly needsTime: boolean;
+  readonly childType: 'EXPRESS' | 'STANDARD';
+  readonly shardsPerBatch: number;
+  readonly maxConcurrency: number;
+  readonly backfillConcurrency: number;
+  readonly toleratedFailurePercentage: number;
+  readonly timeoutSeconds: number;
+}
+
+/** What Lambda itself may fail with, and AWS services that the functions call: worth another try. */
+const PASSING_ERRORS = [
+  'Lambda.ServiceException',
+  'Lambda.AWSLambdaException',
+  'Lambda.SdkClientException',
+  'Lambda.TooManyRequestsException',
+  'Lambda.Unknown',
+  'Sandbox.Timedout',
+  'AwsError',
+];
+const RETRY = {
+  ErrorEquals: PASSING_ERRORS,
+  IntervalSeconds: 2,
+  MaxAttempts: 6,
+  BackoffRate: 2,
+  MaxDelaySeconds: 60,
+  JitterStrategy: 'FULL',
+};
+/** An endpoint that embeds may be busy or away for a while; a shard that is done is not done again. */
+const RETRY_SHARDS = {
+  ErrorEquals: ['States.TaskFailed'],
+  IntervalSeconds: 10,
+  MaxAttempts: 3,
+  BackoffRate: 3,
+  MaxDelaySeconds: 120,
+  JitterStrategy: 'FULL',
+};
+
+/** As many bytes of shards as fit into one call of Step Functions, with room for the rest of the event. */
+const MOST_BATCH_BYTES = 180_000;
+
+/** An expression of JSONata, as states write it. */
+const expression = (text: string) => `{% ${text} %}`;
+
+/**
+ * The definition of a pipeline's state machine, in the States Language with JSONata: plan, a distributed map over the
+ * shards, audit, gate, publish, index, tidy. Nothing is published by an execution that fails, and a version that is held
+ * back is a failed execution.
+ */
+export function workflowOf(scope: Construct, settings: WorkflowSettings): Readonly<Record<string, unknown>> {
+  const { partition } = Stack.of(scope);
+  const { jobName, gateArn, hasIndex } = settings;
+  const call = (payload: object, functionArn = settings.stepsArn) => ({
+    Type: 'Task',
+    Resource: `arn:${partition}:states:::lambda:invoke`,
+    Arguments: { FunctionName: functionArn, Payload: payload },
+    Retry: [RETRY],
+    Output: expression('$states.result.Payload'),
+  });
+  const files = { prefix: expression('$prefix'), isJobOutput: jobName !== undefined };
+  return {
+    Comment: 'Validates what has landed, and publishes it as a version',
+    QueryLanguage: 'JSONata',
+    TimeoutSeconds: settings.timeoutSeconds,
+    StartAt: 'Begin',
+    States: {
+      Begin: {
+        Type: 'Pass',
+        Assign: {
+          request: expression(requestOf(settings.needsTime)),
+          concurrency: expression(
+            `$states.input.backfill = true ? ${settings.backfillConcurrency} : ${settings.maxConcurrency}`,
+          ),
+          prefix:
+            jobName === undefined
+              ? settings.incomingPrefix
+              : expression(`'${settings.jobsPrefix}' & $states.context.Execution.Name & '/'`),
+        },
+        Next: jobName === undefined ? 'Plan' : 'Job',
+      },
+      ...(jobName !== undefined && {
+        Job: {
+          Type: 'Task',
+          Resource: `arn:${partition}:states:::glue:startJobRun.sync`,
+          Arguments: {
+            JobName: jobName,
+            Arguments: {
+              '--input': `s3://${settings.landingBucketName}/${settings.incomingPrefix}`,
+              '--output': expression(`'s3://' & '${settings.bucketName}' & '/' & $prefix`),
+            },
+          },
+          Retry: [
+            {
+              ErrorEquals: ['Glue.ConcurrentRunsExceededException'],
+              IntervalSeconds: 60,
+              MaxAttempts: 10,
+              BackoffRate: 1.5,
+            },
+          ],
+          Next: 'Plan',
+        },
+      }),
+      Plan: {
+        ...call({ step: 'plan', request: expression('$request'), ...files }),
+        Assign: {
+          run: expression('$states.result.Payload.run'),
+          sequence: expression('$states.result.Payload.sequence'),
+          plan: expression('$states.result.Payload.plan'),
+        },
+        Next: 'AnyShards',
+      },
+      AnyShards: {
+        Type: 'Choice',
+        Choices: [{ Condition: expression('$states.input.shards > 0'), Next: 'Shards' }],
+        Default: 'Audit',
+      },
+      Shards: { ...shardsOf(settings, partition, files), Next: 'Audit' },
+      Audit: {
+        ...call({ step: 'audit', run: expression('$run') }),
+        Assign: { audit: expression('$states.result.Payload') },
+        Next: 'MayPublish',
+      },
+      MayPublish: {
+        Type: 'Choice',
+        Choices: [
+          { Condition: expression('$audit.isHeld'), Next: 'Held' },
+          ...(settings.holdsOnAnomaly
+            ? [{ Condition: expression('$count($audit.anomalies) > 0'), Next: 'Anomalous' }]
+            : []),
+        ],
+        Default: gateArn === undefined ? 'Publish' : 'Gate',
+      },
+      Held: failure('VersionHeld', `'version ' & $audit.version & ' is held: ' & $audit.held`),
+      ...(settings.holdsOnAnomaly && {
+        Anomalous: failure(
+          'VersionHeld',
+          `'version ' & $audit.version & ' is held for anomalies: ' & $join($audit.anomalies.monitor, ', ')`,
+        ),
+      }),
+      ...(gateArn !== undefined && {
+        Gate: { ...call({ audit: expression('$audit') }, gateArn), Next: 'GateSays' },
+        GateSays: {
+          Type: 'Choice',
+          Choices: [{ Condition: expression('$states.input.publish = true'), Next: 'Publish' }],
+          Default: 'Refused',
+        },
+        Refused: failure('VersionRefused', `'the gate does not let version ' & $audit.version & ' through'`),
+      }),
+      Publish: {
+        ...call({ step: 'publish', run: expression('$run'), sequence: expression('$sequence') }),
+        Next: 'IsPublished',
+      },
+      IsPublished: {
+        Type: 'Choice',
+        Choices: [{ Condition: expression(`$states.input.outcome = 'overtaken'`), Next: 'Overtaken' }],
+        Default: hasIndex ? 'Index' : 'Tidy',
+      },
+      Overtaken: failure(
+        'Overtaken',
+        `'version ' & $audit.version & ' was overtaken: another run or a roll-back has moved the pointer since this run began'`,
+      ),
+      ...(hasIndex && {
+        Index: {
+          ...call({ step: 'index', version: expression('$audit.version') }),
+          Assign: { index: expression('$states.result.Payload') },
+          Next: 'Tidy',
+        },
+      }),
+      Tidy: {
+        ...call({ step: 'tidy', run: expression('$run') }),
+        ...(hasIndex ? { Next: 'IsSwitched' } : { End: true }),
+      },
+      ...(hasIndex && {
+        IsSwitched: {
+          Type: 'Choice',
+          Choices: [{ Condition: expression('$index.isSwitched'), Next: 'Done' }],
+          Default: 'IndexKept',
+        },
+        IndexKept: failure(
+          'IndexKept',
+          `'the index of the version before still answers: the new one missed ' & $string($index.missed) & ' queries of the golden set'`,
+        ),
+        Done: { Type: 'Succeed' },
+      }),
+    },
+  };
+}
+
+/** What of an execution's input is asked of the plan; an execution may have any other input besides. */
+function requestOf(needsTime: boolean): string {
+  const asked = `$sift($states.input, function($value, $name) { $name in ['asOf', 'redrive', 'mostCost'] })`;
+  const preset = needsTime ? `{ 'asOf': $states.context.Execution.StartTime }` : '{}';
+  return `$merge([${preset}, ${asked}])`;
+}
+
+function failure(error: string, cause: string): object {
+  return { Type: 'Fail', Error: error, Cause: expression(cause) };
+}
+
+/** A child execution for each batch of shards of the plan. */
+function shardsOf(settings: WorkflowSettings, partition: string, files: object): object {
+  return {
+    Type: 'Map',
+    Label: 'Shards',
+    ItemReader: {
+      Resource: `arn:${partition}:states:::s3:getObject`,
+      ReaderConfig: { InputType: 'JSONL' },
+      Arguments: { Bucket: settings.bucketName, Key: expression('$plan') },
+    },
+    ItemBatcher: {
+      MaxItemsPerBatch: settings.shardsPerBatch,
+      MaxInputBytesPerBatch: MOST_BATCH_BYTES,
+      BatchInput: { run: expression('$run'), ...files },
+    },
+    MaxConcurrency: expression('$concurrency'),
+    ToleratedFailurePercentage: settings.toleratedFailurePercentage,
+    ItemProcessor: {
+      ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: settings.childType },
+      StartAt: 'Work',
+      States: {
+        Work: {
+          Type: 'Task',
+          Resource: `arn:${partition}:states:::lambda:invoke`,
+          Arguments: { FunctionName: settings.workerArn, Payload: expression('$states.input') },
+          Retry: [RETRY, RETRY_SHARDS],
+          Output: expression('$states.result.Payload'),
+          End: true,
+        },
+      },
+    },
+    ResultWriter: {
+      Resource: `arn:${partition}:states:::s3:putObject`,
+      Arguments: { Bucket: settings.bucketName, Prefix: expression(`'${settings.runsPrefix}' & $run & '/results'`) },
+    },
+  };
+}

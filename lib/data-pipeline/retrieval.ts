@@ -1,0 +1,96 @@
+import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { HandlerFunction } from '../handlers/handler-function';
+import type { DataPipeline } from './data-pipeline';
+
+/** Where the name of the index that answers is kept. */
+const ACTIVE_INDEX = 'indexes/active.json';
+
+/** Properties of retrieval. */
+export interface RetrievalProps {
+  /** The pipeline whose published versions are searched. Its definition needs `retrieval`. */
+  readonly pipeline: DataPipeline;
+
+  /**
+   * How long the log is kept.
+   *
+   * @default RetentionDays.THREE_MONTHS
+   */
+  readonly logRetention?: logs.RetentionDays;
+
+  /**
+   * What happens to the log when it leaves the stack.
+   *
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/**
+ * Finds the records of a pipeline's published version that are nearest to a query. Give its function an address by
+ * `FunctionEndpoint` and a service in the policy, and it is served by the gateway, behind a breaker.
+ */
+export class Retrieval extends Construct {
+  /** The function and its parts. */
+  public readonly handler: HandlerFunction;
+
+  constructor(scope: Construct, id: string, props: RetrievalProps) {
+    super(scope, id);
+    const { pipeline } = props;
+    const { vectors, bucket, pointers } = pipeline;
+    if (!vectors)
+      throw new Error('pipeline must have retrieval in its definition: without it there is no index to ask');
+    const { embeddingUrl, embeddingKey, encryptionKey } = pipeline._embedding;
+    this.handler = new HandlerFunction(this, 'Handler', {
+      handler: 'retrieval',
+      description: `Finds records of ${pipeline.pipelineName} that are near a query`,
+      memorySize: 512,
+      timeout: Duration.seconds(30),
+      environment: {
+        PIPELINE_BUCKET: bucket.bucketName,
+        POINTER_TABLE: pointers.tableName,
+        VECTOR_BUCKET: vectors.bucketName,
+        EMBEDDING_URL: embeddingUrl!,
+        ...(embeddingKey && { EMBEDDING_KEY_SECRET: embeddingKey.secretArn }),
+      },
+      layers: [pipeline.definitionLayer.layer],
+      encryptionKey,
+      logRetention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    embeddingKey?.grantRead(this.handler);
+    vectors.grantIndexes(this.handler, 'GetIndex', 'QueryVectors', 'GetVectors');
+    this.handler.role.addToPolicy(
+      new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [bucket.arnForObjects(ACTIVE_INDEX)] }),
+    );
+    this.handler.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [bucket.bucketArn],
+        conditions: { StringEquals: { 's3:prefix': ACTIVE_INDEX } },
+      }),
+    );
+  }
+
+  /**
+   * Lets an identity ask by invoking the function.
+   *
+   * @param grantee the identity
+   */
+  public grantInvoke(grantee: iam.IGrantable): iam.Grant {
+    return this.handler.function.grantInvoke(grantee);
+  }
+
+  /** Queries. */
+  public metricInvocations(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.handler.function.metricInvocations(props);
+  }
+
+  /** Milliseconds that a query took, 99th percentile where `statistic` says so. */
+  public metricDuration(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.handler.function.metricDuration(props);
+  }
+}

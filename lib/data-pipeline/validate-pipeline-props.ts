@@ -1,0 +1,97 @@
+import { Token } from 'aws-cdk-lib';
+import type { ResolvedPipeline, ResolvedWork } from '../policy/pipeline/pipeline-defaults';
+import type { DataPipelineProps } from './data-pipeline-props';
+
+/** A quarter of what a wildcard pattern of EventBridge may have. */
+const MOST_SUFFIX = 64;
+
+/** Throws one error that names everything in the properties that does not go together with the definition. */
+export function validatePipelineProps(pipeline: ResolvedPipeline, props: DataPipelineProps): void {
+  const faults = [
+    ...namesOf(pipeline, 'function', props.functions, 'functions', 'a Lambda function'),
+    ...namesOf(pipeline, 'glueJob', props.glueJobs, 'glueJobs', 'the name of a Glue job'),
+    ...jobFaults(pipeline),
+    ...embeddingFaults(pipeline, props),
+    ...numberFaults(props),
+  ];
+  if (props.triggerSuffix !== undefined && !Token.isUnresolved(props.triggerSuffix)) {
+    const { triggerSuffix } = props;
+    if (!/^[\w.-]+$/.test(triggerSuffix) || triggerSuffix.length > MOST_SUFFIX) {
+      faults.push(`triggerSuffix must be 1 to ${MOST_SUFFIX} letters, digits and any of . _ -, got "${triggerSuffix}"`);
+    }
+  }
+  if (faults.length > 0) throw new Error(faults.join('\n'));
+}
+
+/** Each stage that names something needs it, and nothing else is given. */
+function namesOf(
+  { stages }: ResolvedPipeline,
+  kind: 'function' | 'glueJob',
+  given: Record<string, unknown> = {},
+  field: string,
+  what: string,
+): string[] {
+  const used = new Map<string, string>();
+  for (const { name, work } of stages) if (work.kind === kind) used.set(work.name, name);
+  const missing = [...used].filter(([name]) => given[name] === undefined);
+  const unknown = Object.keys(given).filter((name) => !used.has(name));
+  return [
+    ...missing.map(([name, stage]) => `${field}["${name}"] is required: the stage "${stage}" needs ${what}`),
+    ...unknown.map(
+      (name) =>
+        `${field}["${name}"] must be named by a stage of the definition (${[...used.keys()].join(', ') || 'none'})`,
+    ),
+  ];
+}
+
+/** Between two stages of a run there is no place where all records lie. */
+function jobFaults({ stages }: ResolvedPipeline): string[] {
+  const at = stages.findIndex(({ work }, i) => work.kind === 'glueJob' && i > 0);
+  if (at < 0) return [];
+  return [
+    `stages[${at}] ("${stages[at]!.name}") must not be a Glue job: only the first stage may be one, which reads what has ` +
+      'landed; do the rest in a pipeline of its own that reads the versions of this one',
+  ];
+}
+
+function embeddingFaults({ stages }: ResolvedPipeline, { embeddingUrl, embeddingKey }: DataPipelineProps): string[] {
+  const stage = stages.find(({ work }) => work.kind === 'embed');
+  const model = (work: ResolvedWork) => (work.kind === 'embed' ? work.model : '');
+  if (stage && embeddingUrl === undefined) {
+    return [`embeddingUrl is required: the stage "${stage.name}" embeds with the model ${model(stage.work)}`];
+  }
+  if (!stage && (embeddingUrl !== undefined || embeddingKey)) {
+    return [`${embeddingUrl === undefined ? 'embeddingKey' : 'embeddingUrl'} needs an embed stage in the definition`];
+  }
+  if (embeddingUrl === undefined || Token.isUnresolved(embeddingUrl)) return [];
+  const isSecure = URL.canParse(embeddingUrl) && new URL(embeddingUrl).protocol === 'https:';
+  return isSecure
+    ? []
+    : [`embeddingUrl must be an address such as "https://api.example.com/v1", got "${embeddingUrl}"`];
+}
+
+function numberFaults(props: DataPipelineProps): string[] {
+  const {
+    maxConcurrency = 10,
+    backfillConcurrency,
+    toleratedFailurePercentage: tolerated = 0,
+    costPerGigabyte,
+  } = props;
+  const faults: string[] = [];
+  if (!Number.isInteger(maxConcurrency) || maxConcurrency < 1 || maxConcurrency > 1000) {
+    faults.push(`maxConcurrency must be a whole number from 1 to 1000, got ${maxConcurrency}`);
+  }
+  const backfill = backfillConcurrency ?? 1;
+  if (!Number.isInteger(backfill) || backfill < 1 || backfill > maxConcurrency) {
+    faults.push(
+      `backfillConcurrency must be a whole number from 1 to maxConcurrency (${maxConcurrency}), got ${backfill}`,
+    );
+  }
+  if (!(tolerated >= 0 && tolerated <= 100)) {
+    faults.push(`toleratedFailurePercentage must be a number from 0 to 100, got ${tolerated}`);
+  }
+  if (costPerGigabyte !== undefined && !(costPerGigabyte >= 0 && costPerGigabyte < Infinity)) {
+    faults.push(`costPerGigabyte must be a number of at least 0, got ${costPerGigabyte}`);
+  }
+  return faults;
+}

@@ -1,0 +1,3 @@
+export * from './definition';
+export * from './feature-document';
+export * from './training-set';

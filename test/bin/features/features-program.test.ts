@@ -1,0 +1,55 @@
+import { describe, expect, it } from '@jest/globals';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { featuresProgram } from '../../../bin/features/features-program';
+import { UserError } from '../../../bin/user-error';
+
+const folder = mkdtempSync(join(tmpdir(), 'features-'));
+const SPEND = { name: 'spend', entity: 'customer', type: 'number', ttlSeconds: 60, sourceVersion: 'v1', default: 0 };
+
+function file(name: string, content: unknown): string {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+const define = (...features: object[]) => ({ name: 'shop', features });
+const pinned = file('pinned.json', define(SPEND));
+
+async function check(definition: string, ...options: string[]): Promise<string> {
+  const printed: string[] = [];
+  const program = featuresProgram((text) => printed.push(text)).exitOverride();
+  await program.parseAsync(['check', definition, '--pinned', pinned, ...options], { from: 'user' });
+  return printed.join('');
+}
+
+describe('features check', () => {
+  it('lists what has changed and is allowed', async () => {
+    const next = file('next.json', define({ ...SPEND, ttlSeconds: 90 }, { ...SPEND, name: 'orders' }));
+    expect(await check(next)).toBe(
+      'allowed  features["spend"].ttlSeconds: has changed from 60 to 90\nallowed  features["orders"]: is new\n',
+    );
+    expect(await check(pinned)).toBe('nothing has changed\n');
+  });
+
+  it('fails on what breaks readers, and says what to do', async () => {
+    const broken = file('broken.json', define({ ...SPEND, type: 'text', default: 'x' }));
+    await expect(check(broken)).rejects.toThrow(UserError);
+    await expect(check(broken)).rejects.toThrow(
+      'not backward compatible, by 1 change:\nbreaks   features["spend"].type: has changed from "number" to "text"; add a feature',
+    );
+    expect(await check(broken, '--compatibility', 'none')).toContain('allowed  features["spend"].type');
+  });
+
+  it.each([
+    ['garbage.json', '{', 'is not valid JSON'],
+    ['faulty.json', define({ ...SPEND, ttlSeconds: 0 }), 'features[0].ttlSeconds: must be a whole number'],
+  ])('names what is wrong with %s', async (name, content, message) => {
+    await expect(check(file(name, content))).rejects.toThrow(message);
+  });
+
+  it('names a file that is not there', async () => {
+    await expect(check(join(folder, 'none.json'))).rejects.toThrow(/cannot read .*none.json: ENOENT/);
+  });
+});

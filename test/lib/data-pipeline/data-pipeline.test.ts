@@ -1,0 +1,345 @@
+import { describe, expect, it } from '@jest/globals';
+import { Duration, RemovalPolicy, type Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Schedule } from 'aws-cdk-lib/aws-events';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import { DataPipeline, type DataPipelineProps, type PipelineDefinition, Retrieval } from '../../../lib';
+import { newStack, templateOf } from '../synthesise';
+
+const PARSE: PipelineDefinition = { name: 'texts', stages: [{ name: 'parse', work: { parse: {} } }] };
+const MANUAL: PipelineDefinition = {
+  name: 'manual',
+  stages: [
+    { name: 'chunk', work: { chunk: {} } },
+    { name: 'embed', work: { embed: { model: 'bge-m3', dimensions: 8 } } },
+  ],
+  retrieval: { results: 5 },
+};
+const ANY = { type: 'object' };
+const ownStages = (...work: PipelineDefinition['stages'][number]['work'][]): PipelineDefinition => ({
+  name: 'own',
+  stages: work.map((each, i) => ({ name: `stage-${i}`, work: each, input: ANY, output: ANY })),
+});
+
+const templateWith = (props: Partial<DataPipelineProps> = {}) =>
+  templateOf((stack) => new DataPipeline(stack, 'Pipeline', { definition: PARSE, ...props }));
+
+interface Statement {
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Condition?: unknown;
+}
+
+function statements(template: Template, role: string): Statement[] {
+  const policies = template.findResources('AWS::IAM::Policy', {
+    Properties: { Roles: [{ Ref: Match.stringLikeRegexp(`^${role}`) }] },
+  });
+  return Object.values(policies).flatMap(
+    ({ Properties }) => (Properties as { PolicyDocument: { Statement: Statement[] } }).PolicyDocument.Statement,
+  );
+}
+
+const actionsOf = (template: Template, role: string, service: string) =>
+  statements(template, role)
+    .flatMap(({ Action }) => Action)
+    .filter((action) => action.startsWith(`${service}:`))
+    .sort();
+
+describe('a data pipeline', () => {
+  const template = templateWith();
+
+  it('keeps what lands and what it publishes private, versioned, encrypted and logged', () => {
+    const keyed = templateOf((stack) => {
+      new DataPipeline(stack, 'Pipeline', { definition: PARSE, encryptionKey: new kms.Key(stack, 'Key') });
+    });
+    const buckets = Object.entries(keyed.findResources('AWS::S3::Bucket')).filter(([id]) => !id.includes('Logs'));
+    expect(buckets).toHaveLength(2);
+    for (const [, { Properties }] of buckets) {
+      expect(Properties).toMatchObject({
+        VersioningConfiguration: { Status: 'Enabled' },
+        PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
+        LoggingConfiguration: { DestinationBucketName: expect.anything() },
+        BucketEncryption: {
+          ServerSideEncryptionConfiguration: [
+            { BucketKeyEnabled: true, ServerSideEncryptionByDefault: { SSEAlgorithm: 'aws:kms' } },
+          ],
+        },
+      });
+    }
+  });
+
+  it('keeps the pointer in a table that is not deleted by accident and can be restored', () => {
+    template.hasResourceProperties('AWS::DynamoDB::Table', {
+      KeySchema: [
+        { AttributeName: 'pipeline', KeyType: 'HASH' },
+        { AttributeName: 'sequence', KeyType: 'RANGE' },
+      ],
+      DeletionProtectionEnabled: true,
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+    });
+    templateWith({ removalPolicy: RemovalPolicy.DESTROY }).hasResourceProperties('AWS::DynamoDB::Table', {
+      DeletionProtectionEnabled: false,
+    });
+  });
+
+  it('lets the worker read and write objects, and never move the pointer', () => {
+    expect(actionsOf(template, 'PipelineWorkerRole', 'dynamodb')).toEqual([]);
+    expect(actionsOf(template, 'PipelineWorkerRole', 's3')).toEqual([
+      ...['s3:GetObject', 's3:GetObject', 's3:ListBucket', 's3:ListBucket', 's3:PutObject'],
+    ]);
+    expect(actionsOf(template, 'PipelineStepsRole', 'dynamodb')).toEqual(['dynamodb:PutItem', 'dynamodb:Query']);
+    expect(actionsOf(template, 'PipelineStepsRole', 's3')).toContain('s3:DeleteObject');
+    expect(actionsOf(template, 'PipelineControlRole', 's3')).not.toContain('s3:DeleteObject');
+  });
+
+  it('lets the state machine call its functions, and run executions of itself and of no other', () => {
+    expect(actionsOf(template, 'PipelineMachineRole', 'lambda')).toEqual(['lambda:InvokeFunction']);
+    expect(actionsOf(template, 'PipelineMachineRole', 'states')).toEqual([
+      ...['states:DescribeExecution', 'states:StartExecution', 'states:StopExecution'],
+    ]);
+    const start = statements(template, 'PipelineMachineRole').find(({ Action }) => Action === 'states:StartExecution');
+    expect(start!.Resource).toEqual({ Ref: expect.stringMatching(/^PipelineMachineStateMachine/) });
+    template.hasResourceProperties('AWS::StepFunctions::StateMachine', {
+      LoggingConfiguration: Match.objectLike({ Level: 'ALL', IncludeExecutionData: false }),
+      TracingConfiguration: { Enabled: true },
+    });
+  });
+
+  it('starts on a schedule, or when the file lands that says all are there', () => {
+    template.resourceCountIs('AWS::Events::Rule', 0);
+    const scheduled = templateWith({ schedule: Schedule.rate(Duration.hours(6)) });
+    scheduled.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(6 hours)',
+      Targets: [Match.objectLike({ Input: '{}' })],
+    });
+    const triggered = templateWith({ triggerSuffix: '_READY' });
+    triggered.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: Match.objectLike({
+        detail: { bucket: Match.anyValue(), object: { key: [{ wildcard: 'incoming/*_READY' }] } },
+      }),
+    });
+    triggered.hasResourceProperties('AWS::S3::Bucket', {
+      NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } },
+    });
+    triggered.resourceCountIs('Custom::S3BucketNotifications', 0);
+  });
+
+  it('has what lands scanned, and lets nobody read what is not clean', () => {
+    const scanned = templateWith({ malwareScan: true });
+    scanned.hasResourceProperties('AWS::GuardDuty::MalwareProtectionPlan', {
+      ProtectedResource: { S3Bucket: { BucketName: Match.anyValue(), ObjectPrefixes: ['incoming/'] } },
+      Actions: { Tagging: { Status: 'ENABLED' } },
+    });
+    scanned.hasResourceProperties('AWS::S3::BucketPolicy', {
+      PolicyDocument: Match.objectLike({
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Sid: 'OnlyWhatIsClean',
+            Effect: 'Deny',
+            Condition: {
+              StringNotEquals: { 's3:ExistingObjectTag/GuardDutyMalwareScanStatus': 'NO_THREATS_FOUND' },
+              ArnNotEquals: Match.anyValue(),
+            },
+          }),
+        ]),
+      }),
+    });
+    const rules = statements(scanned, 'PipelineScanRole').find(({ Action }) => Action.includes('events:PutRule'));
+    expect(rules!.Condition).toEqual({
+      StringLike: { 'events:ManagedBy': 'malware-protection-plan.guardduty.amazonaws.com' },
+    });
+  });
+
+  it('calls the functions of its stages, by the versions that they are given in', () => {
+    const called = templateOf((stack) => {
+      const enrich = new lambda.Function(stack, 'Enrich', {
+        ...{ code: lambda.Code.fromInline('x'), handler: 'x', runtime: lambda.Runtime.NODEJS_24_X },
+      });
+      new DataPipeline(stack, 'Pipeline', {
+        definition: ownStages({ function: { name: 'enrich' } }),
+        functions: { enrich: enrich.currentVersion },
+      });
+    });
+    const [invoke] = statements(called, 'PipelineWorkerRole').filter(
+      ({ Action }) => Action === 'lambda:InvokeFunction',
+    );
+    expect(invoke!.Resource).toEqual({ Ref: expect.stringMatching(/^EnrichCurrentVersion/) });
+    called.hasResourceProperties('AWS::Lambda::Function', {
+      Description: 'Takes records of the pipeline own through its stages',
+      Environment: { Variables: Match.objectLike({ FUNCTIONS: Match.objectLike({ 'Fn::Join': Match.anyValue() }) }) },
+    });
+  });
+
+  it('lets whoever it is told to land files, run, read and control', () => {
+    const stack = newStack();
+    const pipeline = new DataPipeline(stack, 'Pipeline', { definition: PARSE });
+    const role = new iam.Role(stack, 'Team', { assumedBy: new iam.AccountRootPrincipal() });
+    pipeline.grantLand(role);
+    pipeline.grantRun(role);
+    pipeline.grantRead(role);
+    pipeline.grantControl(role);
+    const actions = statements(Template.fromStack(stack), 'Team').flatMap(({ Action }) => Action);
+    expect(actions).toEqual(
+      expect.arrayContaining(['s3:PutObject', 'states:StartExecution', 'dynamodb:Query', 'lambda:InvokeFunction']),
+    );
+    expect(actions).not.toContain('dynamodb:PutItem');
+  });
+
+  it('publishes metrics under its own name', () => {
+    const pipeline = new DataPipeline(newStack(), 'Pipeline', { definition: PARSE });
+    const metrics = [
+      ...[pipeline.metricRead(), pipeline.metricPublished(), pipeline.metricQuarantined()],
+      ...[pipeline.metricFaultRate(), pipeline.metricHeld(), pipeline.metricAnomalies()],
+    ];
+    for (const { dimensions } of metrics) expect(dimensions).toEqual({ Pipeline: pipeline.pipelineName });
+    expect(pipeline.metricFailed().metricName).toBe('ExecutionsFailed');
+  });
+
+  it('stands twice in one stack', () => {
+    const twice = templateOf((stack) => {
+      for (const id of ['One', 'Two']) {
+        const pipeline = new DataPipeline(stack, id, {
+          definition: MANUAL,
+          embeddingUrl: 'https://models.example.com',
+        });
+        new Retrieval(stack, `${id}Retrieval`, { pipeline });
+      }
+    });
+    const names = Object.values(twice.findResources('AWS::S3Vectors::VectorBucket')).map(
+      ({ Properties }) => (Properties as { VectorBucketName: string }).VectorBucketName,
+    );
+    expect(new Set(names).size).toBe(2);
+    for (const name of names) expect(name).toMatch(/^[a-z0-9-]{3,63}$/);
+    twice.resourceCountIs('AWS::StepFunctions::StateMachine', 2);
+  });
+});
+
+describe('retrieval', () => {
+  function template(): Template {
+    const stack = newStack();
+    const encryptionKey = new kms.Key(stack, 'Key');
+    const embeddingKey = new secretsmanager.Secret(stack, 'ModelKey', { encryptionKey });
+    const embeddingUrl = 'https://models.example.com/v1';
+    const pipeline = new DataPipeline(stack, 'Pipeline', {
+      definition: MANUAL,
+      embeddingUrl,
+      embeddingKey,
+      encryptionKey,
+    });
+    new Retrieval(stack, 'Retrieval', { pipeline });
+    return Template.fromStack(stack);
+  }
+
+  it('asks the index that is active, embeds as the pipeline does, and writes nothing', () => {
+    const found = template();
+    found.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: {
+        Variables: Match.objectLike({
+          EMBEDDING_URL: 'https://models.example.com/v1',
+          EMBEDDING_KEY_SECRET: Match.anyValue(),
+          VECTOR_BUCKET: Match.anyValue(),
+          STATE_MACHINE: Match.absent(),
+        }),
+      },
+      Description: Match.stringLikeRegexp('^Finds records of Stack-manual-'),
+    });
+    expect(actionsOf(found, 'RetrievalHandlerRole', 's3vectors')).toEqual([
+      ...['s3vectors:GetIndex', 's3vectors:GetVectors', 's3vectors:QueryVectors'],
+    ]);
+    expect(actionsOf(found, 'RetrievalHandlerRole', 's3')).toEqual(['s3:GetObject', 's3:ListBucket']);
+  });
+
+  it('keeps vectors under the key, which S3 Vectors may read', () => {
+    const found = template();
+    found.hasResourceProperties('AWS::S3Vectors::VectorBucket', {
+      EncryptionConfiguration: { SseType: 'aws:kms', KmsKeyArn: Match.anyValue() },
+    });
+    found.hasResourceProperties('AWS::KMS::Key', {
+      KeyPolicy: Match.objectLike({
+        Statement: Match.arrayWith([
+          Match.objectLike({ Principal: { Service: 'indexing.s3vectors.amazonaws.com' }, Action: 'kms:Decrypt' }),
+        ]),
+      }),
+    });
+  });
+
+  it('needs an index to ask', () => {
+    const stack = newStack();
+    const pipeline = new DataPipeline(stack, 'Pipeline', { definition: PARSE });
+    expect(() => new Retrieval(stack, 'Retrieval', { pipeline })).toThrow(
+      'pipeline must have retrieval in its definition: without it there is no index to ask',
+    );
+  });
+});
+
+describe('a contract that cannot hold', () => {
+  const refused = (propsOf: (stack: Stack) => Partial<DataPipelineProps>) => () => {
+    const stack = newStack();
+    new DataPipeline(stack, 'Pipeline', { definition: PARSE, ...propsOf(stack) });
+  };
+
+  it('is an error at construction that names both sides', () => {
+    const gives = { type: 'object', properties: { id: { type: 'integer' } }, required: ['id'] };
+    const wants = { type: 'object', properties: { id: { type: 'string' } }, required: ['id'] };
+    const definition: PipelineDefinition = {
+      name: 'own',
+      stages: [
+        { name: 'first', work: { function: { name: 'a' } }, input: ANY, output: gives },
+        { name: 'second', work: { function: { name: 'b' } }, input: wants, output: wants },
+      ],
+    };
+    expect(refused(() => ({ definition }))).toThrow(
+      'stages[1].input.properties.id: does not accept what stages[0] ("first") gives in its output.properties.id',
+    );
+  });
+
+  it.each<[string, Partial<DataPipelineProps>, string]>([
+    [
+      'no function for a stage',
+      { definition: ownStages({ function: { name: 'f' } }) },
+      'functions["f"] is required: the stage "stage-0" needs a Lambda function',
+    ],
+    ['no job for a stage', { definition: ownStages({ glueJob: { name: 'j' } }) }, 'glueJobs["j"] is required'],
+    [
+      'a job that no stage names',
+      { glueJobs: { other: 'x' } },
+      'glueJobs["other"] must be named by a stage of the definition (none)',
+    ],
+    ['no endpoint', { definition: MANUAL }, 'embeddingUrl is required: the stage "embed" embeds with the model bge-m3'],
+    ['an endpoint for nothing', { embeddingUrl: 'https://x.example.com' }, 'embeddingUrl needs an embed stage'],
+    [
+      'an open endpoint',
+      { definition: MANUAL, embeddingUrl: 'http://x.example.com' },
+      'embeddingUrl must be an address such as',
+    ],
+    ['no calls at all', { maxConcurrency: 0 }, 'maxConcurrency must be a whole number from 1 to 1000, got 0'],
+    [
+      'a backfill above all',
+      { maxConcurrency: 2, backfillConcurrency: 3 },
+      'backfillConcurrency must be a whole number from 1 to maxConcurrency (2), got 3',
+    ],
+    [
+      'more failures than calls',
+      { toleratedFailurePercentage: 101 },
+      'toleratedFailurePercentage must be a number from 0 to 100, got 101',
+    ],
+    ['a negative price', { costPerGigabyte: -1 }, 'costPerGigabyte must be a number of at least 0, got -1'],
+    ['a pattern as an ending', { triggerSuffix: '*' }, 'triggerSuffix must be 1 to 64 letters'],
+  ])('is refused with %s', (_name, props, message) => {
+    expect(refused(() => props)).toThrow(message);
+  });
+
+  it('is refused with a Glue job after another stage', () => {
+    const definition = ownStages({ function: { name: 'f' } }, { glueJob: { name: 'j' } });
+    expect(
+      refused((stack) => ({
+        definition,
+        functions: { f: lambda.Function.fromFunctionName(stack, 'F', 'f') },
+        glueJobs: { j: 'job' },
+      })),
+    ).toThrow('stages[1] ("stage-1") must not be a Glue job: only the first stage may be one');
+  });
+});

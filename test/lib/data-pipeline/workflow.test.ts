@@ -1,0 +1,221 @@
+import { createRequire } from 'node:module';
+import { describe, expect, it } from '@jest/globals';
+import type { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import jsonata from 'jsonata';
+import { DataPipeline, type DataPipelineProps, type PipelineDefinition } from '../../../lib';
+import { newStack } from '../synthesise';
+
+interface Validation {
+  readonly isValid: boolean;
+  errorsText(separator: string): string;
+}
+
+const validate = createRequire(__filename)('asl-validator') as (definition: unknown) => Validation;
+
+const PARSE: PipelineDefinition = { name: 'texts', stages: [{ name: 'parse', work: { parse: {} } }] };
+const EMBED: PipelineDefinition = {
+  name: 'manual',
+  stages: [
+    { name: 'chunk', work: { chunk: {} } },
+    { name: 'embed', work: { embed: { model: 'm', dimensions: 8 } } },
+  ],
+  retrieval: {},
+};
+const ORDER = { type: 'object', required: ['id'], properties: { id: { type: 'string' } } };
+const JOB: PipelineDefinition = {
+  name: 'orders',
+  monitors: { mostAgeSeconds: 60 },
+  source: { timeField: 'at' },
+  stages: [{ name: 'job', work: { glueJob: { name: 'flatten' } }, input: { type: 'object' }, output: ORDER }],
+};
+const gate = (stack: Stack) => lambda.Function.fromFunctionName(stack, 'Gate', 'gate');
+
+const MACHINES: [string, (stack: Stack) => DataPipelineProps][] = [
+  ['a small pipeline', () => ({ definition: PARSE })],
+  ['one that embeds and fills an index', () => ({ definition: EMBED, embeddingUrl: 'https://models.example.com' })],
+  [
+    'one with a Glue job, a gate and anomalies that hold',
+    (stack) => ({ definition: JOB, glueJobs: { flatten: 'flatten' }, publishGate: gate(stack), holdOnAnomaly: true }),
+  ],
+];
+
+interface State {
+  readonly Type: string;
+  readonly Next?: string;
+  readonly Default?: string;
+  readonly End?: boolean;
+  readonly Choices?: { readonly Condition: string; readonly Next: string }[];
+  readonly Assign?: Record<string, unknown>;
+  readonly ItemProcessor?: Machine & { readonly ProcessorConfig: unknown };
+  readonly [field: string]: unknown;
+}
+
+interface Machine {
+  readonly StartAt: string;
+  readonly States: Record<string, State>;
+  readonly QueryLanguage?: string;
+}
+
+/** A definition as it is deployed, with an ARN or a name for each reference. */
+function machineOf(propsOf: (stack: Stack) => DataPipelineProps): Machine {
+  const stack = newStack();
+  new DataPipeline(stack, 'Pipeline', propsOf(stack));
+  const [machine] = Object.values(Template.fromStack(stack).findResources('AWS::StepFunctions::StateMachine'));
+  const { DefinitionString } = machine!.Properties as { DefinitionString: { 'Fn::Join': [string, unknown[]] } };
+  const text = DefinitionString['Fn::Join'][1].map((part) => {
+    if (typeof part === 'string') return part;
+    const { Ref, 'Fn::GetAtt': attribute } = part as { Ref?: string; 'Fn::GetAtt'?: string[] };
+    if (Ref === 'AWS::Partition') return 'aws';
+    if (attribute) return `arn:aws:lambda:eu-west-1:111122223333:function:${attribute[0]!}`;
+    return Ref!.toLowerCase();
+  });
+  return JSON.parse(text.join('')) as Machine;
+}
+
+/** All expressions of a definition, with the states in which they stand. */
+function expressionsOf(value: unknown, path = ''): [path: string, text: string][] {
+  if (typeof value === 'string') return /^{%.*%}$/s.test(value) ? [[path, value.slice(2, -2)]] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, part]) => expressionsOf(part, `${path}/${name}`));
+}
+
+describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
+  const machine = machineOf(propsOf);
+
+  it('is valid by the rules of the States Language', () => {
+    const result = validate(machine);
+    expect([result.isValid, result.isValid ? '' : result.errorsText('\n')]).toEqual([true, '']);
+    expect(machine.QueryLanguage).toBe('JSONata');
+    const { Plan, ...others } = machine.States;
+    expect(validate({ ...machine, States: others }).isValid).toBe(false);
+    expect(validate({ ...machine, States: { ...others, Plan: { ...Plan, Retry: 'often' } } }).isValid).toBe(false);
+  });
+
+  it('has expressions that compile, each of which names only what is there', () => {
+    const expressions = expressionsOf(machine);
+    expect(expressions.length).toBeGreaterThan(15);
+    const variables = new Set(Object.values(machine.States).flatMap(({ Assign = {} }) => Object.keys(Assign)));
+    for (const [path, text] of expressions) {
+      expect(() => jsonata(text)).not.toThrow();
+      const named = [...text.matchAll(/\$([a-z]\w*)(?!\w*\()/gi)].map(([, name]) => name!);
+      const local = [...text.matchAll(/function\(([^)]*)\)/g)].flatMap(([, names]) => names!.match(/\w+/g) ?? []);
+      for (const name of named.filter((each) => each !== 'states' && !local.includes(each))) {
+        expect([path, name, variables.has(name)]).toEqual([path, name, true]);
+      }
+    }
+  });
+
+  it('reaches every state from the first, and ends in each last one', () => {
+    const reached = new Set<string>();
+    const visit = (name: string) => {
+      if (reached.has(name)) return;
+      reached.add(name);
+      const state = machine.States[name]!;
+      expect([name, typeof state]).toEqual([name, 'object']);
+      for (const next of [state.Next, state.Default, ...(state.Choices ?? []).map(({ Next }) => Next)]) {
+        if (next !== undefined) visit(next);
+      }
+      const goesOn = state.Next !== undefined || state.Default !== undefined;
+      expect([name, goesOn || state.End === true || ['Fail', 'Succeed'].includes(state.Type)]).toEqual([name, true]);
+    };
+    visit(machine.StartAt);
+    expect([...reached].sort()).toEqual(Object.keys(machine.States).sort());
+  });
+
+  it('publishes nothing that is held, refused or overtaken', () => {
+    const { MayPublish, IsPublished } = machine.States;
+    expect(MayPublish!.Choices![0]).toEqual({ Condition: '{% $audit.isHeld %}', Next: 'Held' });
+    expect(IsPublished!.Choices).toEqual([
+      { Condition: `{% $states.input.outcome = 'overtaken' %}`, Next: 'Overtaken' },
+    ]);
+    for (const name of ['Held', 'Overtaken']) expect(machine.States[name]!.Type).toBe('Fail');
+    const before = Object.entries(machine.States).filter(([, { Next, Default, Choices = [] }]) =>
+      [Next, Default, ...Choices.map((each) => each.Next)].includes('Publish'),
+    );
+    const [name] = before.map(([each]) => each);
+    expect(before).toHaveLength(1);
+    expect(name).toBe(machine.States.Gate ? 'GateSays' : 'MayPublish');
+  });
+});
+
+describe('what the expressions come to', () => {
+  const evaluate = async (text: unknown, states: object, variables: object = {}) => {
+    const expression = jsonata((text as string).slice(2, -2));
+    for (const [name, value] of Object.entries(variables)) expression.assign(name, value);
+    expression.assign('states', states);
+    // A result of JSONata has properties of its own that are no part of it.
+    return JSON.parse(JSON.stringify(await expression.evaluate({}))) as unknown;
+  };
+  const context = { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } };
+  const small = machineOf(MACHINES[0]![1]);
+  const job = machineOf(MACHINES[2]![1]);
+
+  it('passes on what a run is asked, and nothing else of its input', async () => {
+    const { request } = small.States.Begin!.Assign!;
+    expect(await evaluate(request, { input: {}, context })).toEqual({});
+    const asked = { asOf: '2026-01-01T00:00:00Z', redrive: 'v', mostCost: 3 };
+    expect(await evaluate(request, { input: { ...asked, backfill: true, other: 1 }, context })).toEqual(asked);
+  });
+
+  it('takes the start of the run as its time where something is judged by it', async () => {
+    const { request } = job.States.Begin!.Assign!;
+    expect(await evaluate(request, { input: {}, context })).toEqual({ asOf: '2026-11-24T03:00:00Z' });
+    const asOf = '2026-01-01T00:00:00Z';
+    expect(await evaluate(request, { input: { asOf }, context })).toEqual({ asOf });
+  });
+
+  it('holds a backfill to a quarter of the calls', async () => {
+    const { concurrency } = small.States.Begin!.Assign!;
+    expect(await evaluate(concurrency, { input: {}, context })).toBe(10);
+    expect(await evaluate(concurrency, { input: { backfill: false }, context })).toBe(10);
+    expect(await evaluate(concurrency, { input: { backfill: true }, context })).toBe(2);
+  });
+
+  it('has the Glue job write where the plan then looks', async () => {
+    const { prefix } = job.States.Begin!.Assign!;
+    const found = await evaluate(prefix, { input: {}, context });
+    expect(found).toBe('jobs/run-1/');
+    const { Arguments } = job.States.Job!.Arguments as { Arguments: Record<string, string> };
+    const output = await evaluate(Arguments['--output'], { context }, { prefix: found });
+    expect(output).toMatch(/^s3:\/\/pipelineversions\w+\/jobs\/run-1\/$/);
+  });
+
+  it('says why a version is held', async () => {
+    const audit = {
+      version: 'abc',
+      held: '3 of 4 records are at fault',
+      anomalies: [{ monitor: 'volume' }, { monitor: 'nulls.x' }],
+    };
+    expect(await evaluate(job.States.Held!.Cause, {}, { audit })).toBe(
+      'version abc is held: 3 of 4 records are at fault',
+    );
+    expect(await evaluate(job.States.Anomalous!.Cause, {}, { audit })).toBe(
+      'version abc is held for anomalies: volume, nulls.x',
+    );
+    const [, anomalous] = job.States.MayPublish!.Choices!;
+    expect(await evaluate(anomalous!.Condition, {}, { audit })).toBe(true);
+    expect(await evaluate(anomalous!.Condition, {}, { audit: { ...audit, anomalies: [] } })).toBe(false);
+  });
+});
+
+describe('the distributed map', () => {
+  const map = (propsOf: (stack: Stack) => DataPipelineProps) => machineOf(propsOf).States.Shards!;
+
+  it('runs express executions where no shard waits for others, and standard ones where one does', () => {
+    expect(map(MACHINES[0]![1])).toMatchObject({
+      ItemProcessor: { ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'EXPRESS' } },
+      ItemBatcher: { MaxItemsPerBatch: 4 },
+    });
+    expect(map(MACHINES[1]![1])).toMatchObject({
+      ItemProcessor: { ProcessorConfig: { ExecutionType: 'STANDARD' } },
+      ItemBatcher: { MaxItemsPerBatch: 1 },
+    });
+  });
+
+  it('tolerates no failure unless it is told to', () => {
+    expect(map(MACHINES[0]![1]).ToleratedFailurePercentage).toBe(0);
+    expect(map(() => ({ definition: PARSE, toleratedFailurePercentage: 5 })).ToleratedFailurePercentage).toBe(5);
+  });
+});

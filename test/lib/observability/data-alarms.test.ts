@@ -1,0 +1,60 @@
+import { describe, expect, it } from '@jest/globals';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as sns from 'aws-cdk-lib/aws-sns';
+import { DataAlarms, type DataAlarmsProps, DataPipeline, FeatureStore, FeatureType } from '../../../lib';
+import { newStack } from '../synthesise';
+
+function build(props: Partial<DataAlarmsProps> = {}) {
+  const stack = newStack();
+  const pipeline = new DataPipeline(stack, 'Pipeline', {
+    definition: { name: 'texts', stages: [{ name: 'parse', work: { parse: {} } }] },
+  });
+  const store = new FeatureStore(stack, 'Features', {
+    definition: {
+      name: 'shop',
+      features: [{ name: 'spend', entity: 'customer', type: FeatureType.NUMBER, ttlSeconds: 60, sourceVersion: 'v1' }],
+    },
+  });
+  const alarms = new DataAlarms(stack, 'Alarms', {
+    topic: new sns.Topic(stack, 'OnCall'),
+    pipelines: { texts: pipeline },
+    featureStores: { shop: store },
+    ...props,
+  });
+  return { alarms, template: Template.fromStack(stack) };
+}
+
+describe('alarms on data', () => {
+  const { alarms, template } = build();
+
+  it('tell of runs that published nothing, of versions that are held, and of anomalies', () => {
+    for (const MetricName of ['ExecutionsFailed', 'PipelineVersionsHeld', 'PipelineAnomalies']) {
+      template.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName, Threshold: 0, EvaluationPeriods: 1 });
+    }
+  });
+
+  it('tell of features that are stale, or served unlike they were trained on', () => {
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName: 'FeatureSkew', Threshold: 0.25 });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Threshold: 5,
+      DatapointsToAlarm: 3,
+      EvaluationPeriods: 5,
+    });
+    build({ mostStalePercent: 1, mostSkew: 0.1 }).template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      Threshold: 0.1,
+    });
+  });
+
+  it('fire for nothing that is not there yet, and tell the topic of each alarm and its end', () => {
+    expect(alarms.alarms).toHaveLength(6);
+    template.allResourcesProperties('AWS::CloudWatch::Alarm', { TreatMissingData: 'notBreaching' });
+    for (const { Properties } of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
+      expect(Properties).toMatchObject({ AlarmActions: [expect.anything()], OKActions: [expect.anything()] });
+    }
+  });
+
+  it('refuse limits that cannot be', () => {
+    expect(() => build({ mostStalePercent: 101 })).toThrow('mostStalePercent must be a number from 0 to 100, got 101');
+    expect(() => build({ mostSkew: 0 })).toThrow('mostSkew must be a number above 0, got 0');
+  });
+});
