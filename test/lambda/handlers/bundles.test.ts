@@ -23,11 +23,6 @@ const env = {
   DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:1/dead',
   METRICS_NAMESPACE: 'Test',
   STORE_URL: 'redis://127.0.0.1:1',
-  BATCH_BUCKET: 'work',
-  BATCH_TABLE: 'progress',
-  WORK_QUEUE_URL: 'https://work',
-  CONTROL_QUEUE_URL: 'https://control',
-  DEAD_LETTER_QUEUE_URL: 'https://dead',
   POLICY_FILE: policyFile,
 };
 const RUNTIME = 'globalThis.awslambda = { streamifyResponse: (handler) => handler };';
