@@ -23,7 +23,7 @@ const METADATA = { pairs: 16, key: 64, value: 512 };
  */
 export function batchRequestOf(
   body: Readonly<Record<string, unknown>>,
-  rules: Pick<LineRules, 'plan' | 'models'>,
+  rules: Pick<LineRules, 'plan' | 'models'> & { readonly retentionDays: number },
 ): BatchRequest {
   const { input_file_id: fileId, endpoint, completion_window: window } = body;
   if (typeof fileId !== 'string' || fileId === '') {
@@ -35,7 +35,7 @@ export function batchRequestOf(
   }
   if (window !== '24h') throw ApiError.invalidRequest('completion_window must be 24h.', 'completion_window');
   const metadata = metadataOf(body.metadata);
-  const outputSeconds = keepSecondsOf(body.output_expires_after, 'output_expires_after');
+  const outputSeconds = keepSecondsOf(body.output_expires_after, 'output_expires_after', rules.retentionDays);
   return { fileId, endpoint, ...(metadata && { metadata }), ...(outputSeconds !== undefined && { outputSeconds }) };
 }
 

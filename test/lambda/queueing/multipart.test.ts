@@ -110,20 +110,41 @@ describe('an upload', () => {
     return event(`--b\r\n${[...parts, last].join('\r\n--b\r\n')}\r\n--b--`, 'multipart/form-data; boundary=b');
   };
   const jsonOf = (body: object) => event(JSON.stringify(body), 'application/json');
-  const paramOf = (of: ReturnType<typeof event>) => {
+  const limits = { maxFileBytes: 1000, retentionDays: 7 };
+  const errorOf = (of: ReturnType<typeof event>) => {
     try {
-      fileUploadOf(of, 1000);
+      fileUploadOf(of, limits);
     } catch (error) {
-      if (error instanceof ApiError) return error.body.error.param;
+      if (error instanceof ApiError) return error.body.error;
     }
-    return 'none';
+    return { param: 'none', message: '' };
   };
+  const paramOf = (of: ReturnType<typeof event>) => errorOf(of).param;
 
   it('says for how long it is to be kept', () => {
     const fields = { purpose: 'batch', 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': '3600' };
-    expect(fileUploadOf(formOf(fields), 1000)).toMatchObject({ bytes: 1, filename: 'x.jsonl', keepSeconds: 3600 });
+    expect(fileUploadOf(formOf(fields), limits)).toMatchObject({ bytes: 1, filename: 'x.jsonl', keepSeconds: 3600 });
     expect(paramOf(formOf({ ...fields, 'expires_after[seconds]': '59' }))).toBe('expires_after.seconds');
     expect(paramOf(formOf({ ...fields, 'expires_after[anchor]': 'never' }))).toBe('expires_after.anchor');
+    expect(paramOf(formOf({ ...fields, 'expires_after[seconds]': '3600.5' }))).toBe('expires_after.seconds');
+  });
+
+  it('is not promised to be kept for longer than the policy keeps files', () => {
+    const announced = { purpose: 'batch', filename: 'x.jsonl', bytes: 10 };
+    const jsonFor = (seconds: unknown) => jsonOf({ ...announced, expires_after: { anchor: 'created_at', seconds } });
+    const formFor = (seconds: string) =>
+      formOf({ purpose: 'batch', 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': seconds });
+    expect(fileUploadOf(jsonFor(604_800), limits)).toMatchObject({ keepSeconds: 604_800 });
+    for (const upload of [jsonFor(604_801), formFor('604801')]) {
+      expect(errorOf(upload)).toMatchObject({
+        param: 'expires_after.seconds',
+        message:
+          'expires_after.seconds must be a whole number from 3600 to 604800, the 7 days for which files are kept here, ' +
+          'got 604801.',
+      });
+    }
+    expect(errorOf(formFor('a week')).message).toMatch(/, got "a week"\.$/);
+    expect(errorOf(jsonOf({ ...announced, expires_after: { anchor: 'created_at' } })).message).toMatch(/, got none\.$/);
   });
 
   it('is refused with the field that is wrong', () => {
