@@ -48,7 +48,7 @@ export class BatchesApi {
     const before = await madeBefore(batches, tenant, once);
     if (before !== undefined) return this.show(await this.find(tenant, before));
     const { fileId, ...request } = batchRequestOf(body, {
-      ...{ plan, models: modelsOf(plan, models), retentionDays: settings.retentionDays },
+      ...{ models: modelsOf(plan, models), retentionDays: settings.retentionDays },
     });
     const input = await this.inputOf(tenant, fileId);
     const batch = newBatch(

@@ -35,7 +35,14 @@ export interface UploadLimits {
  * @throws ApiError that says what is wrong
  */
 export function fileUploadOf(event: HttpEvent, limits: UploadLimits): FileUpload {
-  const boundary = boundaryOf(headerOf(event, 'content-type'));
+  const type = headerOf(event, 'content-type');
+  const boundary = boundaryOf(type);
+  if (boundary === undefined && !isJson(type)) {
+    const ways =
+      'multipart/form-data with the fields purpose and file (curl -F purpose=batch -F file=@requests.jsonl), ' +
+      'or application/json that announces a large file';
+    throw refused('unsupported_content_type', `A file is sent as ${ways}; got content-type ${type?.slice(0, 64)}.`);
+  }
   const upload =
     boundary === undefined
       ? announcedUpload(jsonBodyOf(event), limits)
@@ -75,8 +82,8 @@ export function keepSecondsOf(policy: unknown, field: string, retentionDays: num
   return seconds;
 }
 
-/** A value of the client's in a message to it. */
-function told(value: unknown): string {
+/** A client's value in a message to it. */
+export function told(value: unknown): string {
   return value === undefined ? 'none' : JSON.stringify(value).slice(0, 64);
 }
 
@@ -85,7 +92,11 @@ function formUpload(parts: readonly FormPart[], { retentionDays }: UploadLimits)
   const text = (name: string) => part(name)?.body.toString('utf8');
   mustBeBatch(text('purpose'));
   const file = part('file');
-  if (file?.filename === undefined) throw ApiError.invalidRequest('file must be a file of the form.', 'file');
+  if (file?.filename === undefined) {
+    const fault = file ? 'The field file is text' : 'The form has no field file';
+    const message = `${fault}: it must be a file with a name (curl -F file=@requests.jsonl).`;
+    throw ApiError.invalidRequest(message, 'file');
+  }
   const [anchor, seconds] = [text('expires_after[anchor]'), text('expires_after[seconds]')];
   // A form has text only: what is no number is told as it came.
   const number = /^\d{1,15}$/.test(seconds ?? '') ? Number(seconds) : seconds;
@@ -106,6 +117,11 @@ function announcedUpload(body: Readonly<Record<string, unknown>>, { retentionDay
   return { filename: filenameOf(filename), bytes: bytes as number, ...keep(body.expires_after, retentionDays) };
 }
 
+/** As API Gateway has it, a body without a type is JSON. */
+function isJson(type: string | undefined): boolean {
+  return /^application\/json\s*(;|$)/i.test(type ?? 'application/json');
+}
+
 function keep(policy: unknown, retentionDays: number): Pick<FileUpload, 'keepSeconds'> {
   const keepSeconds = keepSecondsOf(policy, 'expires_after', retentionDays);
   return keepSeconds === undefined ? {} : { keepSeconds };
@@ -113,8 +129,8 @@ function keep(policy: unknown, retentionDays: number): Pick<FileUpload, 'keepSec
 
 function mustBeBatch(purpose: unknown): void {
   if (purpose === 'batch') return;
-  const given = typeof purpose === 'string' ? `, got ${purpose.slice(0, 64)}` : '';
-  throw ApiError.invalidRequest(`purpose must be batch: files for anything else are not kept here${given}.`, 'purpose');
+  const message = `purpose must be batch, got ${told(purpose)}: files for anything else are not kept here.`;
+  throw ApiError.invalidRequest(message, 'purpose');
 }
 
 function filenameOf(name: unknown): string {

@@ -261,6 +261,7 @@ if (!hasMoto) {
       const file = await upload([chatLine('one')]);
       const changes = [
         { endpoint: '/v1/responses' as const },
+        { endpoint: '/v1/services/none' as '/v1/responses' },
         { completion_window: '1h' as '24h' },
         { metadata: { long: 'x'.repeat(513) } },
         { output_expires_after: { anchor: 'created_at' as const, seconds: 60 } },
@@ -268,6 +269,7 @@ if (!hasMoto) {
       ];
       const told = await Promise.all(changes.map((change) => refusal(begin(file.id, change))));
       expect(told.map(({ status, param }) => [status, param])).toEqual([
+        [400, 'endpoint'],
         [400, 'endpoint'],
         [400, 'completion_window'],
         [400, 'metadata'],

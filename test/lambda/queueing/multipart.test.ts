@@ -129,6 +129,20 @@ describe('an upload', () => {
     expect(paramOf(formOf({ ...fields, 'expires_after[seconds]': '3600.5' }))).toBe('expires_after.seconds');
   });
 
+  it('is told how files are sent, where it is neither a form nor an announcement', () => {
+    for (const type of ['application/octet-stream', 'application/jsonl', 'text/plain']) {
+      const { message } = errorOf(event('{"custom_id":"a"}', type));
+      expect(message).toContain('multipart/form-data with the fields purpose and file');
+      expect(message).toContain(`got content-type ${type}.`);
+    }
+    const field = 'content-disposition: form-data; name="purpose"\r\n\r\nbatch';
+    const form = (...parts: string[]) =>
+      event(`--b\r\n${parts.join('\r\n--b\r\n')}\r\n--b--`, 'multipart/form-data; boundary=b');
+    expect(errorOf(form(field)).message).toContain('The form has no field file: it must be a file');
+    const text = 'content-disposition: form-data; name="file"\r\n\r\n{}';
+    expect(errorOf(form(field, text)).message).toContain('The field file is text: it must be a file');
+  });
+
   it('is not promised to be kept for longer than the policy keeps files', () => {
     const announced = { purpose: 'batch', filename: 'x.jsonl', bytes: 10 };
     const jsonFor = (seconds: unknown) => jsonOf({ ...announced, expires_after: { anchor: 'created_at', seconds } });
@@ -154,6 +168,7 @@ describe('an upload', () => {
     expect(paramOf(jsonOf({ ...announced, bytes: '10' }))).toBe('bytes');
     expect(paramOf(jsonOf({ ...announced, filename: 'a\nb' }))).toBe('filename');
     expect(paramOf(jsonOf({ ...announced, bytes: 1001 }))).toBe('file');
+    expect(errorOf(jsonOf({ ...announced, purpose: 'vision' })).message).toContain('must be batch, got "vision"');
     expect(paramOf(formOf({}))).toBe('purpose');
     expect(paramOf(formOf({ purpose: 'batch' }, 'x'.repeat(1001)))).toBe('file');
     expect(paramOf(formOf({ purpose: 'batch' }, ''))).toBe('file');
