@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { ageIn } from './jobs/age';
+import { pipelineProgram } from './pipeline/pipeline-program';
 import { BALANCERS, type BalancerName } from './simulate/balancers';
 import { SIGNALS, type SignalName } from './simulate/scaling-signals';
 import { UserError } from './user-error';
@@ -35,13 +36,14 @@ interface SimulateFlags {
   readonly zones: number;
   readonly loseZoneAt?: number;
   readonly balancer: BalancerName;
-  readonly maxConcurrency: number;
+  readonly maxConcurrency?: number;
   readonly scaling: SignalName;
   readonly target?: number;
   readonly period?: number;
   readonly scaleIn?: number;
   readonly scaleInInterval?: number;
   readonly tokensPerInstance?: number;
+  readonly survivesZoneLoss?: boolean;
   readonly firstToken?: number;
   readonly seed: number;
   readonly svg?: string;
@@ -134,13 +136,18 @@ program
   .option('--zones <number>', 'availability zones', whole(1), 3)
   .option('--lose-zone-at <hours>', 'lose one zone at that time', atLeast(0))
   .addOption(new Option('--balancer <name>', 'between instances').choices(BALANCERS).default(BALANCERS[1]))
-  .option('--max-concurrency <number>', 'requests at one time on a target of bounded-concurrency', whole(1), 64)
+  .option(
+    '--max-concurrency <number>',
+    'requests at one time on a target of bounded-concurrency (default: a full batch)',
+    whole(1),
+  )
   .addOption(new Option('--scaling <signal>', 'what a fleet follows').choices(SIGNALS).default(SIGNALS[0]))
-  .option('--target <number>', 'value that the signal is held at (default: by signal)', above(0))
+  .option('--target <number>', 'value that a signal other than fleet-load is held at (default: by signal)', above(0))
   .option('--period <seconds>', "distance of the signal's datapoints (default: by signal)", above(0))
-  .option('--scale-in <seconds>', 'time below the target before an instance goes (default: by signal)', above(0))
+  .option('--scale-in <seconds>', 'how long less must have done before an instance goes (default: by signal)', above(0))
   .option('--scale-in-interval <seconds>', 'least time from one that goes to the next (default: by signal)', above(0))
-  .option('--tokens-per-instance <number>', 'tokens in progress that an instance should carry', whole(1))
+  .option('--tokens-per-instance <number>', 'tokens in progress that an instance can carry', whole(1))
+  .option('--survives-zone-loss', 'fleet-load keeps so many instances that one zone may be lost')
   .option('--first-token <ms>', 'objective for inputs of up to 1024 tokens (default: 2000)', above(0))
   .option('--seed <number>', 'the same seed gives the same result', whole(0), 1)
   .option('--svg <file>', 'write a plot of load, capacity and latency')
@@ -202,6 +209,7 @@ Example, after a backend was repaired:
   $ npx cdk-inference-platform jobs redrive --stack Platform --reason backend_failed --dry-run`,
   )
   .action((flags: JobsFlags) => runJobsCommand('redrive', flags));
+program.addCommand(pipelineProgram());
 
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);

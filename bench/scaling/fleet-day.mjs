@@ -46,7 +46,6 @@ export function planOf(trace, options) {
     initialCapacity: Math.ceil(2 * first),
     zones: 3,
     balancing: 'least-outstanding-requests',
-    maxConcurrency: profile.maxRequests,
     ...options,
   });
 }

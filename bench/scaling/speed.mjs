@@ -33,7 +33,6 @@ function replay() {
     bootSeconds: 354,
     zones: 3,
     balancing: 'least-outstanding-requests',
-    maxConcurrency: 64,
     signal: 'fleet-load',
   });
   const link = { name: 'fleet', share: 0, firstTokenSeconds: 10, retries: { max: 1, budgetRatio: 0.1 } };

@@ -6,7 +6,7 @@ import { deadLetterArn } from './letter';
 const TIMEOUT_MS = 30_000;
 
 /** Names of the stack's outputs that say where work waits, and where the books are. */
-export const OUTPUTS = { queueUrl: 'BatchWorkQueueUrl', table: 'BatchTableName' } as const;
+export const OUTPUTS = { queueUrl: 'WorkQueueUrl', table: 'BatchTableName' } as const;
 
 /** Where work waits, where it goes that nobody can work on, and where the books are. */
 export interface Places {

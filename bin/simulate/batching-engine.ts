@@ -29,9 +29,9 @@ export class BatchingEngine {
   private nextEnd = Infinity;
 
   private readonly waiting = new RequestQueue();
-  /** The input that is computed in part, and what is left of it. */
-  private partial = -1;
-  private partialLeft = 0;
+  /** Requests whose inputs are computed in part, and what is left of each, oldest first. */
+  private readonly partial: number[] = [];
+  private readonly partialLeft: number[] = [];
   /** Inputs that are complete at the end of the step. */
   private completing: number[] = [];
 
@@ -65,7 +65,7 @@ export class BatchingEngine {
 
   /** All requests that it has. */
   public get requestCount(): number {
-    return this.waiting.length + this.runningCount + this.completing.length + (this.partial < 0 ? 0 : 1);
+    return this.waiting.length + this.runningCount + this.completing.length + this.partial.length;
   }
 
   /** Whether a request of so many tokens can be served at all. */
@@ -93,9 +93,9 @@ export class BatchingEngine {
 
   /** Gives a request up that has no token yet; false where it does not have it or a step completes its input already. */
   public cancel(request: number): boolean {
-    if (this.partial === request) {
-      this.kvUsed -= this.requests.prompt[request]!;
-      this.partial = -1;
+    const begun = this.partial.indexOf(request);
+    if (begun >= 0) {
+      this.dropPartial(begun);
       return true;
     }
     return this.waiting.remove(request);
@@ -103,14 +103,18 @@ export class BatchingEngine {
 
   /** Ends all work at once. @returns the requests that it had */
   public stop(now: number): number[] {
-    const all = [...this.running.subarray(0, this.runningCount), ...this.completing, ...this.waiting];
-    if (this.partial >= 0) all.push(this.partial);
+    const all = [
+      ...this.running.subarray(0, this.runningCount),
+      ...this.completing,
+      ...this.waiting,
+      ...this.partial.splice(0),
+    ];
+    this.partialLeft.length = 0;
     this.busyBefore = this.busySeconds(now);
     this.runSteps = 0;
     this.runVersion += 1;
     this.runningCount = 0;
     this.completing = [];
-    this.partial = -1;
     while (this.waiting.length > 0) this.waiting.shift();
     return all;
   }
@@ -198,10 +202,8 @@ export class BatchingEngine {
     while (this.runningCount > 0 && this.kvUsed + this.runningCount > this.profile.kvTokens) {
       preempted = true;
       this.preemptions += 1;
-      if (this.partial >= 0) {
-        this.kvUsed -= this.requests.prompt[this.partial]!;
-        this.waiting.pushFront(this.partial);
-        this.partial = -1;
+      if (this.partial.length > 0) {
+        this.waiting.pushFront(this.dropPartial(this.partial.length - 1));
         continue;
       }
       let youngest = 0;
@@ -221,33 +223,49 @@ export class BatchingEngine {
     return preempted;
   }
 
-  /** Fills a step with inputs, after one token for each running request. @returns the input tokens in it */
+  /**
+   * Fills a step with inputs, after one token for each running request: those begun before the ones that wait, and of each
+   * at most `longInputTokens`. @returns the input tokens in it
+   */
   private scheduleInputs(preempted: boolean): number {
-    let budget = Math.max(1, this.profile.stepTokens - this.runningCount);
+    const { stepTokens, longInputTokens } = this.profile;
+    let budget = Math.max(1, stepTokens - this.runningCount);
     let scheduled = 0;
-    while (budget > 0) {
-      if (this.partial < 0) {
+    for (let place = 0; budget > 0;) {
+      if (place === this.partial.length) {
         const next = this.waiting.first;
         if (next === undefined || preempted || !this.hasRoomFor(next)) break;
         this.waiting.shift();
-        this.partial = next;
-        this.partialLeft = this.requests.prompt[next]!;
-        this.kvUsed += this.partialLeft;
+        this.partial.push(next);
+        this.partialLeft.push(this.requests.prompt[next]!);
+        this.kvUsed += this.requests.prompt[next]!;
       }
-      const taken = Math.min(budget, this.partialLeft);
-      this.partialLeft -= taken;
+      const taken = Math.min(budget, longInputTokens, this.partialLeft[place]!);
+      this.partialLeft[place]! -= taken;
       budget -= taken;
       scheduled += taken;
-      if (this.partialLeft === 0) {
-        this.completing.push(this.partial);
-        this.partial = -1;
+      if (this.partialLeft[place] === 0) {
+        this.completing.push(this.partial[place]!);
+        this.partial.splice(place, 1);
+        this.partialLeft.splice(place, 1);
+      } else {
+        place += 1;
       }
     }
     return scheduled;
   }
 
+  /** Gives the cache of an input that is computed in part back. @returns its request */
+  private dropPartial(place: number): number {
+    const request = this.partial[place]!;
+    this.partial.splice(place, 1);
+    this.partialLeft.splice(place, 1);
+    this.kvUsed -= this.requests.prompt[request]!;
+    return request;
+  }
+
   private hasRoomFor(request: number): boolean {
-    const batch = this.runningCount + this.completing.length + (this.partial < 0 ? 0 : 1);
+    const batch = this.runningCount + this.completing.length + this.partial.length;
     if (batch >= this.profile.maxRequests) return false;
     return this.kvUsed + this.requests.prompt[request]! + batch <= this.profile.kvTokens * (1 - WATERMARK);
   }

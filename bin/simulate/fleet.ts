@@ -9,7 +9,8 @@ import { TargetTracking, type TrackingSettings } from './target-tracking';
 
 /** How a fleet's size follows its load. */
 export interface FleetTracking {
-  readonly signal: ScalingSignal;
+  /** Makes the signal of one run, which may remember what it saw. */
+  readonly signal: () => ScalingSignal;
   readonly periodSeconds: number;
   readonly tracking: TrackingSettings;
 }
@@ -60,6 +61,7 @@ export class Fleet {
   private readonly targets: Instance[] = [];
   private readonly choose: Balancer<Instance>;
   private readonly tracking: TargetTracking | undefined;
+  private readonly signal: ScalingSignal | undefined;
   private readonly lostZones = new Set<number>();
   private tokensInProgress = 0;
   private requestsInProgress = 0;
@@ -71,6 +73,7 @@ export class Fleet {
   ) {
     this.choose = balancer(plan.balancing, ports.random);
     this.tracking = plan.scaling && new TargetTracking(plan.scaling.tracking);
+    this.signal = plan.scaling?.signal();
     this.desired = this.bounded(plan.initialCapacity);
     this.firstSize = this.desired;
     while (this.own.length < this.desired) this.serve(this.launch(0), 0);
@@ -136,8 +139,8 @@ export class Fleet {
   /** Reads the fleet's metric and follows it. */
   public followSignal(now: number): void {
     const { scaling } = this.plan;
-    if (!scaling || !this.tracking) return;
-    const datapoint = scaling.signal(this.sample(now, scaling.periodSeconds));
+    if (!scaling || !this.tracking || !this.signal) return;
+    const datapoint = this.signal(this.sample(now, scaling.periodSeconds));
     this.resize(this.tracking.follow(datapoint, this.desired), now);
     this.ports.agenda.add(now + scaling.periodSeconds, Happening.DATAPOINT, this.index);
   }

@@ -1,4 +1,5 @@
 import { UserError } from '../user-error';
+import { LONG_INPUT_TOKENS } from '../../lib/policy/scaling-defaults';
 
 /** How fast a model server is, and how much it holds. One step of it gives each running request one token. */
 export interface InstanceProfile {
@@ -11,6 +12,11 @@ export interface InstanceProfile {
   readonly prefillTokensPerSecond: number;
   /** Input tokens that one step computes at most: vLLM's `max-num-batched-tokens`. */
   readonly stepTokens: number;
+  /**
+   * Input tokens of one request that a step computes at most: vLLM's `long-prefill-token-threshold`, so that a long input
+   * does not hold up the short ones behind it.
+   */
+  readonly longInputTokens: number;
   /** Requests that run at one time: vLLM's `max-num-seqs`. */
   readonly maxRequests: number;
   /** Tokens, input and output, that the KV cache holds. */
@@ -24,7 +30,13 @@ export interface InstanceProfile {
  * (Splitwise's profile; `bench/scaling/fit-profile.mjs` prints the fit). They end at 64 requests, so `maxRequests` does.
  * KV cache: 90 % of 320 GB less 140 GB of weights, at 327,680 bytes a token (80 layers, 8 KV heads of 128, fp16, K and V).
  */
-const LLAMA_2_70B = { stepTokens: 2048, maxRequests: 64, kvTokens: 451_000, gpus: 4 };
+const LLAMA_2_70B = {
+  stepTokens: 2048,
+  longInputTokens: LONG_INPUT_TOKENS,
+  maxRequests: 64,
+  kvTokens: 451_000,
+  gpus: 4,
+};
 
 /** Profiles that come with the simulator, by name. */
 export const PROFILES: Readonly<Record<string, InstanceProfile>> = {
@@ -47,7 +59,7 @@ export const PROFILES: Readonly<Record<string, InstanceProfile>> = {
 export const DEFAULT_PROFILE = 'llama2-70b-a100x4';
 
 const RATES = ['stepMs', 'prefillTokensPerSecond'] as const;
-const COUNTS = ['stepTokens', 'maxRequests', 'kvTokens', 'gpus'] as const;
+const COUNTS = ['stepTokens', 'longInputTokens', 'maxRequests', 'kvTokens', 'gpus'] as const;
 const FIELDS = [...RATES, 'stepMsPerRequest', ...COUNTS] as const;
 
 /**
@@ -83,6 +95,7 @@ export function profileFrom(document: unknown, source: string): InstanceProfile 
     prefillTokensPerSecond: rate('prefillTokensPerSecond'),
     stepMsPerRequest: read('stepMsPerRequest', 'a number of at least 0', (value) => value >= 0),
     stepTokens: count('stepTokens'),
+    longInputTokens: given.longInputTokens === undefined ? LONG_INPUT_TOKENS : count('longInputTokens'),
     maxRequests: count('maxRequests'),
     kvTokens: count('kvTokens'),
     gpus: count('gpus'),

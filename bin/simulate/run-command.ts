@@ -5,7 +5,7 @@ import { cutEnvelope, readEnvelope, requestsFrom } from './envelope';
 import { DEFAULT_PROFILE, type InstanceProfile, profileFrom, PROFILES } from './instance-profile';
 import { DEFAULT_OBJECTIVE, type FirstTokenObjective, measure } from './measures';
 import { plotSvg } from './plot';
-import { progressBar, type ProgressOutput } from './progress-bar';
+import { progressBar, type ProgressOutput } from '../progress-bar';
 import { seededRandom } from './random';
 import { type FleetOptions, modelPlan } from './scenario';
 import { type Scenario, simulate } from './simulation';

@@ -1,4 +1,5 @@
-import { fleetLoad, type FleetRating } from '../../lambda/auto-scaling/fleet-load';
+import { type FleetMemory, followLoad } from '../../lambda/auto-scaling/fleet-load';
+import type { FleetRating } from '../../lambda/auto-scaling/fleet-reading';
 import type { Datapoint } from './target-tracking';
 
 /** A fleet as its metrics show it. */
@@ -28,10 +29,11 @@ export type SignalName = (typeof SIGNALS)[number];
 
 /** The scaling signal's own control law: the load of the fleet in per cent of what it should carry. */
 export function fleetLoadSignal(rating: FleetRating): ScalingSignal {
+  let remembered: FleetMemory = {};
   return (sample) => {
     const at = sample.now * 1000;
     const gauge = (value: number) => ({ value, at });
-    const load = fleetLoad(
+    const { load, memory } = followLoad(
       {
         now: at,
         capacity: { inService: sample.inService, pending: sample.pending, at },
@@ -40,7 +42,9 @@ export function fleetLoadSignal(rating: FleetRating): ScalingSignal {
         kvCache: gauge(sample.kvCacheUsage),
       },
       rating,
+      remembered,
     );
+    remembered = memory;
     return { value: load?.load, capacity: sample.inService + sample.pending };
   };
 }

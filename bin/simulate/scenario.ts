@@ -2,9 +2,10 @@ import { resolvePolicy, type ResolvedBackend, type ResolvedPolicy } from '../../
 import type { InferencePolicy } from '../../lib/policy';
 import { chainOf } from '../../lambda/load-balancing/chain';
 import { isFleet } from '../../lib/policy/fleet-backends';
+import { FULL_LOAD, ratedTokens, SCALING_DEFAULTS } from '../../lib/policy/scaling-defaults';
 import { UserError } from '../user-error';
 import type { BalancerName } from './balancers';
-import type { FleetPlan } from './fleet';
+import type { FleetPlan, FleetTracking } from './fleet';
 import type { InstanceProfile } from './instance-profile';
 import { fleetLoadSignal, PEER_SIGNALS, type SignalName } from './scaling-signals';
 import type { BackendPlan } from './simulation';
@@ -18,15 +19,19 @@ export interface FleetOptions {
   readonly bootSeconds: number;
   readonly zones: number;
   readonly balancing: BalancerName;
-  /** Requests at one time of a target of `bounded-concurrency`. */
-  readonly maxConcurrency: number;
+  /** Requests at one time of a target of `bounded-concurrency`. @default - `maxRequests` of the first profile */
+  readonly maxConcurrency?: number;
   readonly signal: SignalName;
-  /** How it is followed. @default - `FOLLOWING` of the signal */
+  /** Value that a signal other than `fleet-load` is held at. @default - `FOLLOWING` of the signal */
   readonly target?: number;
+  /** Distance of its datapoints. @default - as `FleetScaling` does, or `FOLLOWING` of the signal */
   readonly periodSeconds?: number;
+  /** How long less must have done before an instance goes. @default - as `FleetScaling` does, or `FOLLOWING` */
   readonly scaleInSeconds?: number;
   readonly scaleInIntervalSeconds?: number;
-  /** Tokens in progress that an instance should carry. @default - `ratedTokens` of the first profile */
+  /** Whether `fleet-load` keeps so many instances that one zone may be lost. @default false */
+  readonly survivesZoneLoss?: boolean;
+  /** Tokens in progress that an instance can carry. @default - `ratedTokens` of the first profile */
   readonly tokensPerInstance?: number;
 }
 
@@ -44,37 +49,24 @@ interface Following {
 /** AWS's own alarms of target tracking, of standard metrics: a quarter of an hour below, then each minute. */
 const STANDARD = { periodSeconds: 60, scaleInSeconds: 900, scaleInIntervalSeconds: 60 };
 
-/** How each signal is followed where nothing else is said: `fleet-load` by the defaults of `FleetScaling`. */
-export const FOLLOWING: Readonly<Record<Exclude<SignalName, 'static'>, Following>> = {
-  'fleet-load': { target: 100, periodSeconds: 10, scaleInSeconds: 600, scaleInIntervalSeconds: 300 },
+/** How the signals of others are followed where nothing else is said. */
+export const FOLLOWING: Readonly<Record<Exclude<SignalName, 'static' | 'fleet-load'>, Following>> = {
   'gpu-utilization': { target: 70, ...STANDARD },
   'messages-per-instance': { target: 1, ...STANDARD },
   concurrency: { target: 30, ...STANDARD },
 };
 
-/** The share of what an instance can hold that it should carry: the rest bridges the boot of the next one. */
-const RATED_SHARE = 0.5;
-
-/** Input and reserved output of a request: the mean input of Azure's chat trace of 2023, and the policy's default. */
-const TYPICAL_TOKENS = 1155 + 256;
-
-/** Tokens in progress that an instance should carry: half of what its cache, or its places for requests, hold. */
-export function ratedTokens({ kvTokens, maxRequests }: InstanceProfile): number {
-  return Math.round(RATED_SHARE * Math.min(kvTokens, maxRequests * TYPICAL_TOKENS));
-}
-
-/** What the scaling signal goes by besides tokens; the trace has no jobs. */
-const RATING = { drainSeconds: 300, kvCacheTarget: 80, gpuTarget: 70 };
-
 /** Alarms of target tracking: three datapoints out, and once a minute again. */
 const SCALE_OUT_AFTER = 3;
 const SCALE_OUT_SECONDS = 60;
+
+/** How far below its target AWS's own alarm for the way in stands. */
 const SCALE_IN_BELOW = 0.9;
 
 /** How one fleet is made from the options. */
 export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
   const { signal } = options;
-  const tokensPerInstance = options.tokensPerInstance ?? ratedTokens(options.profiles[0]!);
+  const maxConcurrency = options.maxConcurrency ?? options.profiles[0]!.maxRequests;
   const plan: FleetPlan = {
     name,
     profiles: options.profiles,
@@ -84,33 +76,68 @@ export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
     bootSeconds: options.bootSeconds,
     zones: options.zones,
     drainSeconds: 300,
-    balancing: { name: options.balancing, maxConcurrency: options.maxConcurrency },
+    balancing: { name: options.balancing, maxConcurrency },
   };
   if (signal === 'static') return plan;
-  const standard = FOLLOWING[signal];
+  return { ...plan, scaling: signal === 'fleet-load' ? byFleetLoad(options) : bySignalOfOthers(signal, options) };
+}
+
+/** As `FleetScaling` deploys it: the law decides, target tracking and the policy that takes one away carry it out. */
+function byFleetLoad(options: FleetOptions): FleetTracking {
+  if (options.target !== undefined) {
+    throw new UserError('--target is for other signals: fleet-load is held at 100, and --tokens-per-instance rates it');
+  }
+  const {
+    periodSeconds = SCALING_DEFAULTS.periodSeconds,
+    scaleInIntervalSeconds = SCALING_DEFAULTS.scaleInIntervalSeconds,
+  } = options;
+  const rating = {
+    ...SCALING_DEFAULTS,
+    tokensPerInstance: options.tokensPerInstance ?? ratedTokens(options.profiles[0]!),
+    refuses: options.balancing === 'bounded-concurrency',
+    ...(options.survivesZoneLoss && { zones: options.zones }),
+    ...(options.scaleInSeconds !== undefined && { holdSeconds: options.scaleInSeconds }),
+  };
+  return {
+    signal: () => fleetLoadSignal(rating),
+    periodSeconds,
+    tracking: {
+      target: FULL_LOAD,
+      scaleOutAfter: SCALE_OUT_AFTER,
+      scaleOutEvery: datapoints(SCALE_OUT_SECONDS, periodSeconds),
+      scaleInAfter: datapoints(SCALING_DEFAULTS.releaseAfterSeconds, periodSeconds),
+      scaleInEvery: datapoints(scaleInIntervalSeconds, periodSeconds),
+      scaleInBelow: 1,
+      scaleInOn: 'metricWithoutOne',
+    },
+  };
+}
+
+function bySignalOfOthers(name: keyof typeof FOLLOWING, options: FleetOptions): FleetTracking {
+  const standard = FOLLOWING[name];
   const {
     target = standard.target,
     periodSeconds = standard.periodSeconds,
     scaleInSeconds = standard.scaleInSeconds,
     scaleInIntervalSeconds = standard.scaleInIntervalSeconds,
   } = options;
-  const datapoints = (seconds: number) => Math.ceil(seconds / periodSeconds);
   return {
-    ...plan,
-    scaling: {
-      signal: signal === 'fleet-load' ? fleetLoadSignal({ ...RATING, tokensPerInstance }) : PEER_SIGNALS[signal],
-      periodSeconds,
-      tracking: {
-        target,
-        scaleOutAfter: SCALE_OUT_AFTER,
-        scaleOutEvery: datapoints(SCALE_OUT_SECONDS),
-        scaleInAfter: datapoints(scaleInSeconds),
-        scaleInEvery: datapoints(scaleInIntervalSeconds),
-        scaleInBelow: SCALE_IN_BELOW,
-        scaleInOn: signal === 'fleet-load' ? 'metricWithoutOne' : 'metric',
-      },
+    signal: () => PEER_SIGNALS[name],
+    periodSeconds,
+    tracking: {
+      target,
+      scaleOutAfter: SCALE_OUT_AFTER,
+      scaleOutEvery: datapoints(SCALE_OUT_SECONDS, periodSeconds),
+      scaleInAfter: datapoints(scaleInSeconds, periodSeconds),
+      scaleInEvery: datapoints(scaleInIntervalSeconds, periodSeconds),
+      scaleInBelow: SCALE_IN_BELOW,
+      scaleInOn: 'metric',
     },
   };
+}
+
+function datapoints(seconds: number, periodSeconds: number): number {
+  return Math.ceil(seconds / periodSeconds);
 }
 
 /** A backend that the platform does not run is taken to be quick and without limits: what it costs is not the fleet's. */

@@ -62,13 +62,31 @@ export function encodeVector(vector: Float32Array, format: string | undefined): 
 function vectorOf(text: string, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions);
   for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
-    for (let start = 0; start < dimensions; start += 8) {
-      const block = createHash('sha256').update(`${start}:${word}`).digest();
-      for (let i = 0; i < 8 && start + i < dimensions; i++) vector[start + i]! += block.readInt32LE(i * 4) / 2 ** 31;
-    }
+    const direction = directionOf(word, dimensions);
+    for (let i = 0; i < dimensions; i++) vector[i]! += direction[i]!;
   }
   const length = Math.hypot(...vector) || 1;
   return vector.map((value) => value / length);
+}
+
+/** Directions of words already met: hashing a word takes a hundred times as long as adding it. */
+const directions = new Map<string, Float32Array>();
+
+/** 32 MB at 1024 dimensions. */
+const MOST_DIRECTIONS = 8192;
+
+function directionOf(word: string, dimensions: number): Float32Array {
+  const key = `${dimensions}:${word}`;
+  const known = directions.get(key);
+  if (known) return known;
+  const direction = new Float32Array(dimensions);
+  for (let start = 0; start < dimensions; start += 8) {
+    const block = createHash('sha256').update(`${start}:${word}`).digest();
+    for (let i = 0; i < 8 && start + i < dimensions; i++) direction[start + i] = block.readInt32LE(i * 4) / 2 ** 31;
+  }
+  if (directions.size >= MOST_DIRECTIONS) directions.clear();
+  directions.set(key, direction);
+  return direction;
 }
 
 /** `input` is a text, a list of texts, a list of token numbers, or a list of those. */

@@ -1,4 +1,4 @@
-import type { FleetRating } from './fleet-load';
+import type { FleetRating } from './fleet-reading';
 
 /** A fleet that the scaling signal reads and publishes for; the construct writes these into the environment. */
 export interface ScaledFleet {

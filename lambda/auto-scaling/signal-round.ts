@@ -1,4 +1,5 @@
-import { fleetLoad, type FleetLoad, type FleetReading, type Gauge } from './fleet-load';
+import { type FleetLoad, type FleetMemory, followLoad } from './fleet-load';
+import type { FleetReading, Gauge } from './fleet-reading';
 import type { LoadMetric, ScaledFleet } from './scaled-fleet';
 
 /** Where a round reads, and where it publishes. Whatever fails, fails by throwing. */
@@ -32,12 +33,14 @@ export interface Gauges {
  */
 export class SignalRound {
   private readonly last: FleetReading[];
+  private readonly memory: FleetMemory[];
 
   constructor(
     private readonly fleets: readonly ScaledFleet[],
     private readonly ports: SignalPorts,
   ) {
     this.last = fleets.map(() => ({ now: 0 }));
+    this.memory = fleets.map(() => ({}));
   }
 
   /** @throws where the loads could not be published */
@@ -62,7 +65,8 @@ export class SignalRound {
         now,
       };
       this.last[i] = reading;
-      const load = fleetLoad(reading, fleet.rating);
+      const { load, memory } = followLoad(reading, fleet.rating, this.memory[i]);
+      this.memory[i] = memory;
       ports.told(fleet, reading, load);
       return load ? metricsOf(fleet, load, now) : [];
     });

@@ -1,5 +1,5 @@
 import { CloudWatchClient, GetMetricDataCommand, PutMetricDataCommand } from '@aws-sdk/client-cloudwatch';
-import type { Gauge } from '../auto-scaling/fleet-load';
+import type { Gauge } from '../auto-scaling/fleet-reading';
 import type { LoadMetric, MetricSource } from '../auto-scaling/scaled-fleet';
 
 /** Beyond every age that counts, and so few datapoints that one page holds those of hundreds of metrics. */

@@ -3,14 +3,9 @@ import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { FULL_LOAD, SCALING_DEFAULTS } from '../policy/scaling-defaults';
 import type { GpuFleet } from './gpu-fleet';
 import { type FleetScalingSettings, type PeakHours, PredictiveScaling } from './scaling-settings';
-
-/** The law's own 100 per cent. */
-const FULL_LOAD = 100;
-
-/** What the fleet may carry after an instance has gone: the gap to full load keeps it from coming back at once. */
-const LOAD_AFTER_SCALE_IN = 90;
 
 const MINUTE = Duration.minutes(1);
 
@@ -41,7 +36,7 @@ export class FleetPolicies extends Construct {
   /** Takes one instance away. */
   public readonly releaseOne: autoscaling.CfnScalingPolicy;
 
-  /** Speaks while the work has fitted into one instance less for long enough. */
+  /** Speaks while the law wants at least one instance less than there are. */
   public readonly releaseAlarm: cloudwatch.Alarm;
 
   /**
@@ -75,12 +70,12 @@ export class FleetPolicies extends Construct {
     this.fleet.yieldTo(this.metricLoad());
   }
 
-  /** Work in per cent of what the fleet should carry, pending instances included: at 100 its size is right. */
+  /** Instances that the fleet should have, in per cent of those that it has or waits for: above 100 it grows. */
   public metricLoad(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('FleetLoad', props);
   }
 
-  /** The load that the fleet would have with one instance less. */
+  /** The load that the fleet would have with one instance less: below 100, one can go. */
   public metricLoadWithoutOne(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metric('FleetLoadWithoutOne', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
   }
@@ -102,7 +97,8 @@ export class FleetPolicies extends Construct {
   }
 
   /**
-   * Up only: target tracking would take all instances away at once that the load of the last minutes did not need.
+   * Up only: target tracking would take all instances away at once that the law does not want. The load is a share of
+   * whole instances, so that what target tracking multiplies is what the law wants.
    * The metric's period is set on the L1: the L2 drops it.
    */
   private addFollowLoad(period: Duration): autoscaling.CfnScalingPolicy {
@@ -137,15 +133,15 @@ export class FleetPolicies extends Construct {
       policyType: 'SimpleScaling',
       adjustmentType: 'ChangeInCapacity',
       scalingAdjustment: -1,
-      cooldown: String((props.scaleInInterval ?? Duration.minutes(5)).toSeconds()),
+      cooldown: String(props.scaleInInterval?.toSeconds() ?? SCALING_DEFAULTS.scaleInIntervalSeconds),
     });
-    const minutes = (props.scaleInAfter ?? Duration.minutes(10)).toMinutes();
     const alarm = new cloudwatch.Alarm(this, 'OneTooMany', {
-      alarmDescription: `The work has fitted into one instance less for ${minutes} minutes: one is taken away. No fault`,
+      alarmDescription: 'The fleet has more instances than its work wanted lately: one is taken away. No fault',
       metric: this.metricLoadWithoutOne(),
       comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-      threshold: LOAD_AFTER_SCALE_IN,
-      evaluationPeriods: minutes,
+      threshold: FULL_LOAD,
+      // The law has waited already: a minute is for a reading that was wrong.
+      evaluationPeriods: SCALING_DEFAULTS.releaseAfterSeconds / MINUTE.toSeconds(),
       // Nothing goes while nothing is known.
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
     });

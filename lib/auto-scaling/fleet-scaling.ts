@@ -10,10 +10,12 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { IResponseCache } from '../handlers/interfaces';
+import { SCALING_DEFAULTS } from '../policy/scaling-defaults';
 import { acknowledge } from '../security/acknowledge';
 import { FleetPolicies } from './fleet-policies';
 import type { GpuFleet } from './gpu-fleet';
 import type { FleetScalingSettings } from './scaling-settings';
+import { validateScalingPeriod } from './validate-fleet';
 
 const NAMESPACE = 'InferencePlatform/Scaling';
 
@@ -112,7 +114,7 @@ export class FleetScaling extends Construct implements iam.IGrantable, ec2.IConn
 
   constructor(scope: Construct, id: string, props: FleetScalingProps) {
     super(scope, id);
-    const period = props.period ?? Duration.seconds(10);
+    const period = props.period ?? Duration.seconds(SCALING_DEFAULTS.periodSeconds);
     validateProps(props, period);
     const metricsNamespace = props.metricsNamespace ?? NAMESPACE;
     const queue = Object.values(props.fleets).some(({ jobsPerSecond }) => jobsPerSecond !== undefined)
@@ -211,11 +213,14 @@ function fleetForHandler([backend, scaled]: [string, ScaledFleet]): object {
     backend,
     group: fleet.group.autoScalingGroupName,
     rating: {
-      tokensPerInstance: scaled.tokensPerInstance ?? 16_384,
+      tokensPerInstance: scaled.tokensPerInstance ?? SCALING_DEFAULTS.tokensPerInstance,
       jobsPerSecond: scaled.jobsPerSecond,
-      drainSeconds: (scaled.drainTime ?? Duration.hours(1)).toSeconds(),
-      kvCacheTarget: scaled.kvCacheTarget ?? 80,
+      drainSeconds: scaled.drainTime?.toSeconds() ?? SCALING_DEFAULTS.drainSeconds,
+      kvCacheTarget: scaled.kvCacheTarget ?? SCALING_DEFAULTS.kvCacheTarget,
       gpuTarget: fleet.targetGpuUtilization,
+      refuses: fleet.refusesOverload,
+      zones: scaled.survivesZoneLoss ? fleet.zones : undefined,
+      holdSeconds: scaled.scaleInAfter?.toSeconds(),
     },
     gpu: sourceOf(fleet.metricGpuUtilization(), GAUGE_SECONDS),
     ...(kvCacheUsage && { kvCache: { ...sourceOf(kvCacheUsage, GAUGE_SECONDS), factor: 100 } }),
@@ -234,9 +239,7 @@ function validateProps({ fleets, queue }: FleetScalingProps, period: Duration): 
       `fleets must have 1 to ${MOST_FLEETS} entries, got ${names.length}: scale the others by another one`,
     );
   }
-  if (![10, 30, 60].includes(period.toSeconds())) {
-    throw new Error(`period must be 10, 30 or 60 seconds, got ${period.toSeconds()}`);
-  }
+  validateScalingPeriod('period', period);
   for (const [name, scaled] of Object.entries(fleets)) validateFleet(`fleets["${name}"]`, scaled, queue);
 }
 
@@ -255,6 +258,9 @@ function validateFleet(path: string, scaled: ScaledFleet, queue: sqs.IQueue | un
     refuse('kvCacheTarget', 'be from 1 to 100 per cent', kvCacheTarget);
   }
   validateScaleIn(scaled, refuse);
+  if (scaled.survivesZoneLoss && fleet.zones < 2) {
+    refuse('survivesZoneLoss', 'be left out for a fleet in a single zone', true);
+  }
   if (fleet.minCapacity === 0 && jobsPerSecond === undefined) {
     refuse('jobsPerSecond', 'be given where minCapacity is 0, since waiting jobs wake the fleet', 'none');
   }
@@ -273,9 +279,7 @@ function validateScaleIn(
 ): void {
   const DAY = 86_400;
   const after = scaleInAfter?.toSeconds() ?? 60;
-  if (after < 60 || after > DAY || after % 60 !== 0) {
-    refuse('scaleInAfter', 'be whole minutes, 1 minute to 24 hours', `${after} s`);
-  }
+  if (after < 60 || after > DAY) refuse('scaleInAfter', 'be 1 minute to 24 hours', `${after} s`);
   const interval = scaleInInterval?.toSeconds() ?? 0;
   if (interval < 0 || interval > DAY) refuse('scaleInInterval', 'be at most 24 hours', `${interval} s`);
 }

@@ -169,6 +169,14 @@ export interface FleetSettings {
   readonly targetGpuUtilization?: number;
 
   /**
+   * How often Auto Scaling looks at GPU utilisation: 10, 30 or 60 seconds. Below 60 in the regions where target tracking
+   * takes high-resolution metrics. With `FleetScaling`, whose own `period` counts, always 60.
+   *
+   * @default Duration.seconds(10)
+   */
+  readonly scalingPeriod?: Duration;
+
+  /**
    * How long an instance may take from its launch until the model answers: image, weights, compilation; 1 to 115 minutes.
    * One that has not answered then is given up and replaced.
    *

@@ -9,6 +9,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
+import { SCALING_DEFAULTS } from '../policy/scaling-defaults';
 import { canExceedReservations, climbReservations, mixedInstances, usesReservations, usesSpot } from './capacity';
 import { fleetLaunchTemplate } from './fleet-launch-template';
 import { fleetRole } from './fleet-role';
@@ -16,6 +17,7 @@ import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
 import { validateFleet, validateZones } from './validate-fleet';
 
 const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
+/** Of the agent's GPU metrics, in seconds. */
 const METRICS_INTERVAL = 10;
 
 const DEFAULT_BOOT_TIME = Duration.minutes(15);
@@ -125,6 +127,12 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   public readonly fleetName: string;
 
   private isFollowed = false;
+  /** Whether a full instance refuses requests, in place of queueing them: the fleet has `concurrencyControl`. */
+  public readonly refusesOverload: boolean;
+
+  /** Zones that the fleet spans; the least that it must, where they are known at deployment only. */
+  public readonly zones: number;
+
   private readonly control?: Required<ConcurrencyControl>;
   private readonly targetGroupArns: string[] = [];
 
@@ -132,14 +140,15 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     super(scope, id);
     this.minCapacity = props.minCapacity ?? 2;
     this.maxCapacity = props.maxCapacity ?? Math.max(1, 3 * this.minCapacity);
-    this.targetGpuUtilization = props.targetGpuUtilization ?? 70;
+    this.targetGpuUtilization = props.targetGpuUtilization ?? SCALING_DEFAULTS.gpuTarget;
     this.bootTime = props.bootTime ?? DEFAULT_BOOT_TIME;
     const drainTime = props.drainTime ?? Duration.minutes(5);
     const { minCapacity, maxCapacity, targetGpuUtilization } = this;
     validateFleet(props, { minCapacity, maxCapacity, targetGpuUtilization }, drainTime);
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
-    validateZones(props, props.vpc.selectSubnets(vpcSubnets).availabilityZones, minCapacity);
+    this.zones = validateZones(props, props.vpc.selectSubnets(vpcSubnets).availabilityZones, minCapacity);
     this.control = props.concurrencyControl && withDefaults(props.concurrencyControl);
+    this.refusesOverload = this.control !== undefined;
     this.node.addValidation({
       validate: () =>
         minCapacity === 0 && !this.isFollowed
@@ -195,7 +204,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       'AwsSolutions-EC26':
         'The rule cannot follow the reference from a mixed-instances group to its launch template, where each volume is encrypted.',
     });
-    this.utilizationPolicy = this.followGpuUtilization();
+    this.utilizationPolicy = this.followGpuUtilization(props.scalingPeriod ?? Duration.seconds(METRICS_INTERVAL));
   }
 
   /**
@@ -388,7 +397,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   }
 
   /** The metric's period is set on the L1: the L2 drops it, and a minute's wait is a minute of queueing. */
-  private followGpuUtilization(): autoscaling.CfnScalingPolicy {
+  private followGpuUtilization(period: Duration): autoscaling.CfnScalingPolicy {
     return new autoscaling.CfnScalingPolicy(this, 'FollowGpuUtilization', {
       autoScalingGroupName: this.group.autoScalingGroupName,
       policyType: 'TargetTrackingScaling',
@@ -406,7 +415,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
                   dimensions: [{ name: 'Fleet', value: this.fleetName }],
                 },
                 stat: 'Average',
-                period: METRICS_INTERVAL,
+                period: period.toSeconds(),
               },
             },
           ],

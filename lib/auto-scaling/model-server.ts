@@ -49,6 +49,14 @@ export interface ModelServer {
   readonly args?: string[];
 
   /**
+   * Input tokens of one request that a step computes at most, at least 1: vLLM's `--long-prefill-token-threshold`. The
+   * rest of a step is for the requests behind it, so that a long input does not hold up short ones.
+   *
+   * @default 512 with the default image and a model that writes text - with another, what its server does
+   */
+  readonly longInputTokens?: number;
+
+  /**
    * Bucket with the weights, in the fleet's region. The instances may read `weightsPrefix` of it, and copy that to a disk
    * of their own before the server starts.
    *

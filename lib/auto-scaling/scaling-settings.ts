@@ -1,13 +1,13 @@
 import type { Duration } from 'aws-cdk-lib';
 import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 
-/** How a fleet follows its work: what one instance should carry, and how fast the fleet shrinks. */
+/** How a fleet follows its work: what one instance can carry, and how fast the fleet shrinks. */
 export interface FleetScalingSettings {
   /**
-   * Tokens in progress, input and reserved output, that one instance should carry while it keeps its promise of a time to
-   * first token; at least 1. Well below what it can carry: the rest bridges the boot of the next instance.
+   * Tokens in progress, input and reserved output, with which one instance just keeps its promise of a time to first
+   * token; at least 1. At most what its KV cache holds. What the fleet keeps free beyond that is the law's business.
    *
-   * @default 16384 - some 30 requests of 500 tokens: a model of 8B parameters on a GPU with 24 GB
+   * @default 32768 - the KV cache of a model of 8B parameters on a GPU with 24 GB
    */
   readonly tokensPerInstance?: number;
 
@@ -34,18 +34,26 @@ export interface FleetScalingSettings {
   readonly kvCacheTarget?: number;
 
   /**
-   * How long the work must have fitted into one instance less before one goes, in whole minutes, 1 minute to 24 hours.
+   * How long the work must have needed fewer instances before one goes, 1 minute to 24 hours.
    *
-   * @default Duration.minutes(10) - what goes now and is missed soon costs a boot
+   * @default - two boots, as long as the fleet's boots have taken: what goes now and is missed soon costs one
    */
   readonly scaleInAfter?: Duration;
 
   /**
    * The least time between two instances that go, 0 seconds to 24 hours.
    *
-   * @default Duration.minutes(5)
+   * @default Duration.minutes(2)
    */
   readonly scaleInInterval?: Duration;
+
+  /**
+   * Whether the fleet keeps so many instances that the work needs no more than are left when the fullest zone is lost, but
+   * for what is kept for chance. Over three zones that is a third more.
+   *
+   * @default false - until others have booted, what is left is too few
+   */
+  readonly survivesZoneLoss?: boolean;
 
   /**
    * Times of the day or week for which the fleet is larger beforehand.

@@ -1,4 +1,5 @@
-import type { ModelServer } from './model-server';
+import { type ModelServer, ModelTask } from './model-server';
+import { LONG_INPUT_TOKENS } from '../policy/scaling-defaults';
 
 /** What the server's start script needs to know; strings may be CDK tokens. */
 export interface ServerScriptOptions {
@@ -77,7 +78,14 @@ export HF_TOKEN
 `;
 }
 
+/** Models that make vectors may not have their input cut into pieces, and another server may not know the argument. */
+function longInputTokens({ longInputTokens: given, image, task, args }: ModelServer): number | undefined {
+  if (given !== undefined || args?.includes('--long-prefill-token-threshold')) return given;
+  return image === undefined && (task ?? ModelTask.GENERATE) === ModelTask.GENERATE ? LONG_INPUT_TOKENS : undefined;
+}
+
 function serverArguments({ server, port, plain }: ServerScriptOptions): string[] {
+  const pieces = longInputTokens(server);
   return [
     '--model',
     server.weightsBucket ? '/weights' : server.model,
@@ -86,6 +94,7 @@ function serverArguments({ server, port, plain }: ServerScriptOptions): string[]
     '--port',
     String(port),
     ...(plain ? [] : ['--ssl-keyfile', '/tls/key.pem', '--ssl-certfile', '/tls/cert.pem']),
+    ...(pieces === undefined ? [] : ['--long-prefill-token-threshold', String(pieces)]),
     ...(server.args ?? []),
   ];
 }

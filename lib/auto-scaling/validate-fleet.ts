@@ -28,6 +28,7 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   if (settings.volumeInitializationRate !== undefined) {
     whole('volumeInitializationRate', settings.volumeInitializationRate, 100, 300, ' MiB/s');
   }
+  validateScalingPeriod('scalingPeriod', settings.scalingPeriod);
   duration('bootTime', settings.bootTime ?? Duration.minutes(15), Duration.minutes(1), MAX_BOOT);
   duration('drainTime', drainTime, Duration.seconds(10), MAX_DRAIN);
   validateServer(settings);
@@ -40,24 +41,31 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   if (control?.controlPort !== undefined) whole('concurrencyControl.controlPort', control.controlPort, 1, 65535);
 }
 
+/** The periods at which target tracking can look at a metric. @throws where it is another one */
+export function validateScalingPeriod(name: string, period: Duration | undefined): void {
+  if (period === undefined || [10, 30, 60].includes(period.toSeconds())) return;
+  throw new Error(`${name} must be 10, 30 or 60 seconds, got ${period.toSeconds()}`);
+}
+
 /**
  * Checks that the fleet spans the zones that it must, and keeps enough when it loses one.
  *
  * @param zones names of the zones of the fleet's subnets, possibly repeated
+ * @returns how many zones it spans; the least that it must, where they are known at deployment only
  * @throws where there are too few zones or too few instances
  */
-export function validateZones(settings: FleetSettings, zones: readonly string[], minCapacity: number): void {
+export function validateZones(settings: FleetSettings, zones: readonly string[], minCapacity: number): number {
   const { minZones = 3, capacityWithoutZone } = settings;
   whole('minZones', minZones, 1, 6);
   // Of an imported list that is known at deployment only, the length is not known here.
-  if (zones.some((zone) => Token.isUnresolved([zone]))) return;
+  if (zones.some((zone) => Token.isUnresolved([zone]))) return minZones;
   const count = new Set(zones).size;
   if (count < minZones) {
     throw new Error(
       `the subnets of the fleet must be in at least minZones (${minZones}) zones, got ${count}: choose other vpcSubnets, or set minZones to ${count}`,
     );
   }
-  if (capacityWithoutZone === undefined) return;
+  if (capacityWithoutZone === undefined) return count;
   whole('capacityWithoutZone', capacityWithoutZone, 1);
   const left = minCapacity - Math.ceil(minCapacity / count);
   if (left < capacityWithoutZone) {
@@ -65,6 +73,7 @@ export function validateZones(settings: FleetSettings, zones: readonly string[],
       `minCapacity of ${minCapacity} over ${count} zones leaves ${left} when one is lost, and capacityWithoutZone asks for ${capacityWithoutZone}: set minCapacity to at least ${enough(capacityWithoutZone, count)}`,
     );
   }
+  return count;
 }
 
 /** The least capacity of which `needed` is left without the fullest of `zones` zones. */
@@ -80,7 +89,8 @@ function validateServer({ modelServer }: FleetSettings): void {
   if (words.some((word) => word.trim() === '')) {
     throw new Error('modelServer.model and servedModelNames must not be empty');
   }
-  const { weightsBucket, weightsPrefix } = modelServer;
+  const { weightsBucket, weightsPrefix, longInputTokens } = modelServer;
+  if (longInputTokens !== undefined) whole('modelServer.longInputTokens', longInputTokens, 1);
   if (weightsPrefix === undefined) return;
   if (!weightsBucket) {
     throw new Error('modelServer.weightsPrefix goes with weightsBucket: give the bucket that it is a folder of');

@@ -98,6 +98,14 @@ export interface ModelEndpointProps {
   readonly idleTimeout?: Duration;
 
   /**
+   * Whether a zonal shift of Application Recovery Controller may take a zone out of the endpoint: out of its addresses and
+   * its instances there. It costs nothing; the other zones must carry the load while it lasts.
+   *
+   * @default true
+   */
+  readonly zonalShift?: boolean;
+
+  /**
    * Bucket for the access logs. An imported one must already let `logdelivery.elasticloadbalancing.amazonaws.com` write.
    *
    * @default - a new `LogBucket`
@@ -180,6 +188,7 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       idleTimeout: props.idleTimeout ?? Duration.minutes(5),
       deletionProtection: props.deletionProtection ?? true,
     });
+    this.loadBalancer.setAttribute('zonal_shift.config.enabled', String(props.zonalShift ?? true));
     this.logAccess(props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }));
 
     this.targetGroup = new elbv2.ApplicationTargetGroup(this, 'Targets', {

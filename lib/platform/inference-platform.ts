@@ -53,6 +53,14 @@ export interface InferencePlatformProps {
   readonly scaling?: Record<string, FleetScalingSettings>;
 
   /**
+   * How often Auto Scaling looks at the fleets' load: 10, 30 or 60 seconds. Below 60 in the regions where target tracking
+   * takes high-resolution metrics.
+   *
+   * @default Duration.seconds(10)
+   */
+  readonly scalingPeriod?: Duration;
+
+  /**
    * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
    * for S3 and DynamoDB.
    *
@@ -267,6 +275,7 @@ export class InferencePlatform extends Construct {
         logBucket,
         balancing,
         slowStart,
+        zonalShift: fleet.zonalShift,
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
         deregistrationDelay: totalTime,
         idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
@@ -304,6 +313,7 @@ export class InferencePlatform extends Construct {
       vpc: this.vpc,
       store: this.cache,
       queue: this.jobQueue.queue,
+      period: props.scalingPeriod,
       encryptionKey: this.encryptionKey,
       logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
-import { hasMoto } from '../lambda/moto-server';
 import { BatchPlatform } from './batch/batch-platform';
-import { startSerialMoto } from './batch/serial-moto';
 import { describeOnRealStore } from './real-store';
 import { report } from './report';
 import { REFUSED_TEXT } from './workers/item-model';
@@ -12,14 +10,13 @@ const ITEMS = Number(process.env.HARD_ITEMS ?? 2000);
 const WORKERS = 3;
 const KILL_EVERY_MS = Number(process.env.HARD_KILL_MS ?? 1000);
 
-jest.setTimeout(120_000 + ITEMS * 60);
+jest.setTimeout(120_000 + ITEMS * 30);
 
-(hasMoto ? describeOnRealStore : (_: string, __: () => void) => undefined)('a batch whose workers are killed', () => {
+describeOnRealStore('a batch whose workers are killed', () => {
   let platform: BatchPlatform;
 
   beforeAll(async () => {
     platform = await BatchPlatform.start(
-      await startSerialMoto(),
       (url) => ({
         plans: [
           { name: 'standard', requestsPerMinute: 1_000_000, tokensPerMinute: 100_000_000, parallelRequests: 1000 },

@@ -24,9 +24,10 @@ export interface PipelineMonitors {
   readonly season?: number;
 
   /**
-   * How far a value may lie from what is expected, in robust standard deviations, 3 to 20.
+   * How far a value may lie from what is expected, in robust standard deviations, 3 to 20; a little further while the
+   * history is short.
    *
-   * @default 6
+   * @default 4
    */
   readonly mostDeviations?: number;
 

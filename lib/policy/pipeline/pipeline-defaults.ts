@@ -10,6 +10,7 @@ import { type RetentionSettings, type RetrievalSettings, VectorDistance } from '
 import type { StageRule } from './rules';
 import { type StageContract, stageContracts } from './stage-contracts';
 import {
+  type CheckSettings,
   type ChunkSettings,
   type EmbedSettings,
   type FunctionSettings,
@@ -23,6 +24,7 @@ import {
 
 /** What does a stage's work, with every default filled in. */
 export type ResolvedWork =
+  | ({ readonly kind: 'check' } & Required<CheckSettings>)
   | ({ readonly kind: 'parse' } & Required<ParseSettings>)
   | ({ readonly kind: 'normalise' } & Required<NormaliseSettings>)
   | ({ readonly kind: 'chunk' } & Required<ChunkSettings>)
@@ -86,7 +88,7 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
       minimumHistory,
       history: Math.max(56, minimumHistory),
       season: 7,
-      mostDeviations: 6,
+      mostDeviations: 4,
       fields: [],
       mostPsi: 0.25,
       mostCentroidDistance: 0.1,
@@ -116,7 +118,8 @@ function resolveStage(stage: PipelineStage, contract: StageContract): ResolvedSt
 }
 
 function resolveWork({ name, work }: PipelineStage): ResolvedWork {
-  const { parse, normalise, chunk, redact, embed, glueJob } = work;
+  const { check, parse, normalise, chunk, redact, embed, glueJob } = work;
+  if (check) return { kind: 'check', dropUnknownFields: false, ...check };
   if (parse) return { kind: 'parse', frontMatter: true, ...parse };
   if (normalise)
     return { kind: 'normalise', fields: ['text'], unicode: UnicodeForm.NFC, boilerplate: [], ...normalise };

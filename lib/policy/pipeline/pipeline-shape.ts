@@ -47,6 +47,7 @@ const schema = mustBe('a JSON Schema, an object', isRecord);
 const list = (item: Check) => listOf(item, 1);
 
 const STAGE_WORK = {
+  check: shape({ dropUnknownFields: truth }, []),
   parse: shape({ frontMatter: truth }, []),
   normalise: shape({ fields: list(field), unicode: oneOf(Object.values(UnicodeForm)), boilerplate: list(line) }, []),
   chunk: shape({ mostTokens: whole(16, 8192), overlapTokens: whole(0, 4096) }, []),

@@ -62,9 +62,11 @@ function valueCheck(schema: JsonSchema): Inner | undefined {
   if (schema.enum !== undefined) lists.push(schema.enum);
   if (Object.hasOwn(schema, 'const')) lists.push([schema.const]);
   if (lists.length === 0) return undefined;
-  const sets = lists.map((list) => new Set(list.map(canonical)));
+  // Most lists hold no object, and need no text of the value to be compared by.
+  const areSimple = lists.every((list) => list.every((value) => typeof value !== 'object' || value === null));
+  const sets = lists.map((list) => new Set<unknown>(areSimple ? list : list.map(canonical)));
   const fault: InnerFault = { path: '', message: 'must be one of the values of the schema' };
-  return (value) => (sets.every((set) => set.has(canonical(value))) ? undefined : fault);
+  return (value) => (sets.every((set) => set.has(areSimple ? value : canonical(value))) ? undefined : fault);
 }
 
 function numberCheck(schema: JsonSchema): Inner | undefined {

@@ -64,6 +64,7 @@ function narrowed(before: JsonSchema, needs: JsonSchema): JsonSchema {
 }
 
 function needsOf(work: StageWork): JsonSchema | undefined {
+  if (work.check) return { type: 'object' };
   if (work.parse || work.chunk) return record({ uri: { type: 'string', minLength: 1 }, text: TEXT });
   if (work.normalise) return record(textFields(work.normalise.fields));
   if (work.redact) return record(textFields(work.redact.fields));
@@ -80,6 +81,7 @@ function record(properties: Record<string, JsonSchema>): JsonSchema {
 }
 
 function makesOf(work: StageWork, input: JsonSchema): JsonSchema {
+  if (work.check) return work.check.dropUnknownFields ? { ...input, additionalProperties: false } : input;
   if (work.parse)
     return withFields(input, { text: TEXT, title: TEXT, mediaType: { type: 'string', enum: MEDIA_TYPES } });
   if (work.normalise) return withFields(input, textFields(work.normalise.fields));

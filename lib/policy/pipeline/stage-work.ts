@@ -1,6 +1,13 @@
 /** What does a stage's work: exactly one field. */
 export interface StageWork {
   /**
+   * Bundled: passes records on as they are, so that the schemas and rules alone decide.
+   *
+   * @default - not this
+   */
+  readonly check?: CheckSettings;
+
+  /**
    * Bundled: reads a document's front matter and title, and tells Markdown from plain text.
    *
    * @default - not this
@@ -48,6 +55,16 @@ export interface StageWork {
    * @default - not this
    */
   readonly glueJob?: GlueJobSettings;
+}
+
+/** Gives the same record. */
+export interface CheckSettings {
+  /**
+   * Whether fields that the stage's `input` does not describe are left out of what it gives. Needs an `input`.
+   *
+   * @default false
+   */
+  readonly dropUnknownFields?: boolean;
 }
 
 /** Reads `uri` and `text`, gives `title`, `mediaType` and the text without front matter. */

@@ -6,6 +6,9 @@ import { pipelineShape } from './pipeline-shape';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
 
+/** Faults of reading stand under this name beside those of the stages. */
+export const READING_STAGE = 'read';
+
 /**
  * Everything that is wrong with a definition; empty for a valid one. A stage that cannot accept what the one before it gives
  * is a fault that names both fields.
@@ -45,6 +48,12 @@ export function describePipelineFaults(faults: readonly Fault[]): string {
 }
 
 function checkStage(stage: PipelineStage, path: string, faults: Fault[]): void {
+  if (stage.name === READING_STAGE) {
+    faults.push({
+      path: `${path}.name`,
+      message: `must not be "${READING_STAGE}", under which faults of reading are counted`,
+    });
+  }
   const { work } = stage;
   const bundled = work.function === undefined && work.glueJob === undefined;
   for (const side of ['input', 'output'] as const) {
@@ -53,6 +62,10 @@ function checkStage(stage: PipelineStage, path: string, faults: Fault[]): void {
       const message = 'is required: what a function or Glue job takes and gives, its author alone knows';
       faults.push({ path: `${path}.${side}`, message });
     }
+  }
+  if (work.check?.dropUnknownFields && stage.input === undefined) {
+    const message = 'needs the input of the stage, which says what fields are known';
+    faults.push({ path: `${path}.work.check.dropUnknownFields`, message });
   }
   const { mostTokens = 256, overlapTokens = 0 } = work.chunk ?? {};
   if (overlapTokens > mostTokens / 2) {
@@ -147,6 +160,13 @@ function checkRetrieval(
     return `needs id and embedding of each record; the last stage's output${given}: ${reason}`;
   });
   mustBeGiven(retrieval.fields, 'retrieval.fields', contracts, faults);
+  const kept = retrieval.fields ?? Object.keys(contracts.at(-1)!.output.properties ?? {});
+  if (retrieval.goldenSet !== undefined && !kept.includes('uri')) {
+    faults.push({
+      path: 'retrieval.goldenSet',
+      message: 'needs the field uri among retrieval.fields, by which pages are told apart',
+    });
+  }
 }
 
 function mustBeGiven(

@@ -91,7 +91,7 @@ print(json.dumps({'work': work, 'dead': dead}))`) as typeof urls;
   }, 60_000);
 
   it('find queues and books by the outputs of a stack', async () => {
-    const outputs = { BatchWorkQueueUrl: { Value: urls.work }, BatchTableName: { Value: `books-${runs}` } };
+    const outputs = { WorkQueueUrl: { Value: urls.work }, BatchTableName: { Value: `books-${runs}` } };
     const template = { Resources: { Topic: { Type: 'AWS::SNS::Topic' } }, Outputs: outputs };
     moto.python(
       `aws('cloudformation').create_stack(StackName='Platform-${runs}', TemplateBody=${JSON.stringify(JSON.stringify(template))})`,

@@ -11,6 +11,7 @@ const profile: InstanceProfile = {
   stepMsPerRequest: 10,
   prefillTokensPerSecond: 1000,
   stepTokens: 100,
+  longInputTokens: 100,
   maxRequests: 4,
   kvTokens: 1000,
   gpus: 1,
@@ -80,6 +81,21 @@ describe('BatchingEngine', () => {
     ]);
     expect(requests.firstTokenAt[1]).toBe(requests.firstTokenAt[2]);
     expect(requests.firstTokenAt[3]).toBeGreaterThan(requests.firstTokenAt[2]!);
+  });
+
+  test('leaves room beside a long input for the short ones behind it, of each at most `longInputTokens`', () => {
+    const arrivals = [
+      [0, 300, 2],
+      [0.01, 20, 2],
+      [0.02, 20, 2],
+    ] as const;
+    const [alone, shared] = [run(arrivals), run(arrivals, { longInputTokens: 60 })];
+    // Behind 100 tokens of the long one in each step there is no room; behind 60 of them there is for both.
+    expect(alone.requests.firstTokenAt[1]).toBeGreaterThan(alone.requests.firstTokenAt[0]! - 0.001);
+    expect(shared.requests.firstTokenAt[1]).toBeCloseTo(0.16 + 0.2);
+    expect(shared.requests.firstTokenAt[2]).toBe(shared.requests.firstTokenAt[1]);
+    expect(shared.requests.firstTokenAt[0]).toBeGreaterThan(shared.requests.firstTokenAt[1]!);
+    expect(shared.engine.kvUsage(10)).toBe(0);
   });
 
   test('runs at most `maxRequests` at one time; the next waits for a place', () => {

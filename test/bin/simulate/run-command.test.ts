@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { runSimulation, type SimulateOptions } from '../../../bin/simulate/run-command';
-import { progressBar } from '../../../bin/simulate/progress-bar';
+import { progressBar } from '../../../bin/progress-bar';
 import { UserError } from '../../../bin/user-error';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'simulate-'));

@@ -61,7 +61,8 @@ describe('a simulation', () => {
 
   test('serves an idle fleet’s request in the time that the profile says', () => {
     const { requests } = simulate(scenario(traceOf([0, 1000, 101])));
-    const firstToken = profile.stepMs / 1000 + 1000 / profile.prefillTokensPerSecond;
+    const steps = Math.ceil(1000 / profile.longInputTokens);
+    const firstToken = (steps * profile.stepMs) / 1000 + 1000 / profile.prefillTokensPerSecond;
     expect(requests.firstTokenAt[0]).toBeCloseTo(firstToken, 6);
     const decoding = (100 * (profile.stepMs + profile.stepMsPerRequest)) / 1000;
     expect(requests.endedAt[0]).toBeCloseTo(firstToken + decoding, 6);

@@ -14,16 +14,9 @@ import { newId } from '../../../lambda/queueing/ids';
 import type { ResultLine } from '../../../lambda/queueing/item';
 import { startRealStore, type StoreServer } from '../../store-servers';
 import { WorkerProcess } from '../worker-process';
-import type { ItemModelMode, ItemModelReport } from '../workers/item-model';
+import type { ItemModelOrder, ItemModelReport } from '../workers/item-model';
 import type { FunctionReport } from '../workers/queue-function';
-
-/** What stands in for AWS. */
-export interface AwsStandIn {
-  readonly environment: NodeJS.ProcessEnv;
-  /** Makes queues, bucket and table, and gives the variables by which functions find them. */
-  create(visibilitySeconds: number): Promise<Readonly<Record<string, string>>>;
-  close(): Promise<void>;
-}
+import { type AwsStandIn, startAws } from './aws-stand-in';
 
 /** How the workers run. */
 export interface WorkerSettings {
@@ -49,7 +42,7 @@ export class BatchPlatform {
     private readonly aws: AwsStandIn,
     public readonly environment: Readonly<Record<string, string>>,
     private readonly store: StoreServer,
-    public readonly model: WorkerProcess<Partial<ItemModelMode>, ItemModelReport>,
+    public readonly model: WorkerProcess<ItemModelOrder, ItemModelReport>,
     private readonly control: QueueFunction,
     private readonly settings: WorkerSettings,
   ) {
@@ -57,24 +50,23 @@ export class BatchPlatform {
   }
 
   public static async start(
-    aws: AwsStandIn,
     policyFor: (modelUrl: string) => InferencePolicy,
     settings: WorkerSettings,
   ): Promise<BatchPlatform> {
-    const names = await aws.create(Math.ceil(settings.timeoutMs / 1000) + 3);
-    const [store, model] = await Promise.all([
+    const [aws, store, model] = await Promise.all([
+      startAws(Math.ceil(settings.timeoutMs / 1000) + 3),
       startRealStore(),
-      WorkerProcess.start<Partial<ItemModelMode>, ItemModelReport>('item-model'),
+      WorkerProcess.start<ItemModelOrder, ItemModelReport>('item-model'),
     ]);
     const file = join(mkdtempSync(join(tmpdir(), 'batch-')), 'policy.json');
     writeFileSync(file, JSON.stringify(policyFor((await model.ask({})).url)));
     const environment = {
-      ...(aws.environment as Record<string, string>),
-      ...{ POLICY_FILE: file, STORE_URL: store.url, STORE_TIMEOUT_MS: '2000', ...names },
+      ...aws.environment,
+      ...{ POLICY_FILE: file, STORE_URL: store.url, STORE_TIMEOUT_MS: '2000' },
     };
     const control = await WorkerProcess.start<'report', FunctionReport>('queue-function', {
       ...environment,
-      ...{ HANDLER_FILE: join(HANDLERS, 'batch-control/index.mjs'), QUEUE_URL: names.CONTROL_QUEUE_URL! },
+      ...{ HANDLER_FILE: join(HANDLERS, 'batch-control/index.mjs'), QUEUE_URL: aws.environment.CONTROL_QUEUE_URL! },
       ...{ TIMEOUT_MS: '900000', BATCH_SIZE: '1', PARALLEL: '2' },
     });
     return new BatchPlatform(aws, environment, store, model, control, settings);

@@ -7,6 +7,8 @@ import { serveParent } from './serve-parent';
 export interface ItemModelMode {
   /** How long an answer takes. */
   readonly answerMs: number;
+  /** By which share of that answers are sooner or later. */
+  readonly spread: number;
   /** Share of calls that fail with 500. */
   readonly failing: number;
   /** Calls that it works on at the same time; more of them wait. */
@@ -22,13 +24,19 @@ export interface ItemModelReport {
   readonly repeated: number;
   /** Most calls in progress at the same time. */
   readonly mostAtOnce: number;
+  /** When the texts that were asked for were answered first, in milliseconds since 1970. */
+  readonly answeredAt: readonly number[];
 }
+
+/** A change of what it does, or a question for texts that begin so. */
+export type ItemModelOrder = Partial<ItemModelMode> & { readonly timesOf?: string };
 
 /** A request whose text begins so is refused. */
 export const REFUSED_TEXT = 'refuse';
 
-let mode: ItemModelMode = { answerMs: 0, failing: 0, slots: Infinity };
+let mode: ItemModelMode = { answerMs: 0, spread: 0, failing: 0, slots: Infinity };
 const answered = new Map<string, number>();
+const firstAt = new Map<string, number>();
 const waiting: (() => void)[] = [];
 let [calls, answers, busy, inProgress, mostAtOnce] = [0, 0, 0, 0, 0];
 
@@ -38,10 +46,11 @@ const server = createServer((request, response) => {
 server.keepAliveTimeout = 60_000;
 server.listen(0, '127.0.0.1', () => {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  serveParent<Partial<ItemModelMode>, ItemModelReport>((changes) => {
+  serveParent<ItemModelOrder, ItemModelReport>(({ timesOf, ...changes }) => {
     mode = { ...mode, ...changes };
     const repeated = [...answered.values()].filter((count) => count > 1).length;
-    return { url, calls, answers, repeated, mostAtOnce };
+    const asked = [...firstAt].filter(([text]) => timesOf !== undefined && text.startsWith(timesOf));
+    return { url, calls, answers, repeated, mostAtOnce, answeredAt: asked.map(([, at]) => at) };
   });
 });
 
@@ -56,7 +65,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   if (busy >= mode.slots) await new Promise<void>((resolve) => waiting.push(resolve));
   busy += 1;
   const isFailing = Math.random() < mode.failing;
-  await pause(isFailing ? 1 : mode.answerMs);
+  await pause(isFailing ? 1 : mode.answerMs * (1 + mode.spread * (2 * Math.random() - 1)));
   busy -= 1;
   waiting.shift()?.();
   inProgress -= 1;
@@ -68,6 +77,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     say(400, { error: { message: 'refused', type: 'invalid_request_error', param: null, code: 'refused' } });
   } else {
     answers += 1;
+    if (!firstAt.has(content)) firstAt.set(content, Date.now());
     answered.set(content, (answered.get(content) ?? 0) + 1);
     const choices = [
       { index: 0, message: { role: 'assistant', content: `answer to ${content}` }, finish_reason: 'stop' },

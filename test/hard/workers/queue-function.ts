@@ -19,7 +19,7 @@ const { HANDLER_FILE = '', QUEUE_URL = '' } = process.env;
 const [timeoutMs, batchSize, parallel, twice] = ['TIMEOUT_MS', 'BATCH_SIZE', 'PARALLEL', 'TWICE'].map((name) =>
   Number(process.env[name] ?? 0),
 ) as [number, number, number, number];
-const IDLE_MS = 150;
+const IDLE_MS = 50;
 
 const queue = new Queue(awsService(process.env, 'sqs', 20_000), QUEUE_URL);
 const errors: string[] = [];

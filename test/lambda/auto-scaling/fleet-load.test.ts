@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { OLDEST } from '../../../lambda/auto-scaling/fleet-demand';
 import {
-  type FleetRating,
-  type FleetReading,
-  type Gauge,
+  type FleetLoad,
+  type FleetMemory,
+  followLoad,
   MOST_INSTANCES,
   MOST_LOAD,
-  OLDEST,
-  fleetLoad,
 } from '../../../lambda/auto-scaling/fleet-load';
+import type { FleetRating, FleetReading, Gauge } from '../../../lambda/auto-scaling/fleet-reading';
 
 const NOW = 1_760_000_000_000;
 const RATING: FleetRating = {
@@ -19,33 +19,43 @@ const RATING: FleetRating = {
   gpuTarget: 70,
 };
 
+/** A fleet that wanted nothing until now, so that it holds nothing. */
+const CALM: FleetMemory = { held: [{ at: NOW - 1, instances: 0 }] };
+
 const now = (value: number): Gauge => ({ value, at: NOW });
 const ago = (ms: number, value: number): Gauge => ({ value, at: NOW - ms });
 const instances = (inService: number, pending = 0) => ({ inService, pending, at: NOW });
 
-function loadOf(reading: Partial<FleetReading>, rating = RATING) {
-  return fleetLoad({ now: NOW, capacity: instances(4), ...reading }, rating);
+function loadOf(reading: Partial<FleetReading>, rating = RATING, memory = CALM): FleetLoad | undefined {
+  return followLoad({ now: NOW, capacity: instances(4), ...reading }, rating, memory).load;
 }
 
+/** What target tracking makes of a load. */
+const tracked = (size: number, load: FleetLoad) => Math.ceil((size * load.load) / 100);
+
 describe('the load of a fleet', () => {
-  it('is 100 where its tokens in progress are just what its instances should carry', () => {
-    expect(loadOf({ tokens: now(40_000) })).toEqual({
-      ...{ load: 100, loadWithoutOne: 400 / 3, instances: 4, decidedBy: 'tokens' },
-    });
+  it('has what the work asks for, with some to spare, as its 100', () => {
+    const load = loadOf({ tokens: now(40_000) })!;
+    // Four instances at their rating are not enough for four instances' work.
+    expect(load.instances).toBeGreaterThan(4);
+    expect(load).toMatchObject({ wanted: Math.ceil(load.instances), decidedBy: 'tokens', bootSeconds: 360 });
+    expect(tracked(4, load)).toBe(load.wanted);
+    expect(loadOf({ tokens: now(40_000), capacity: instances(4, load.wanted - 4) })!.load).toBeLessThan(100);
   });
 
   it('is the greatest of token work, drain time and cache pressure, and says which one that was', () => {
-    const work = { tokens: now(20_000), jobs: now(600), kvCache: now(40) };
-    expect(loadOf(work)).toMatchObject({ load: 75, decidedBy: 'jobs' });
-    expect(loadOf({ ...work, kvCache: now(76) })).toMatchObject({ load: 95, decidedBy: 'kvCache' });
-    expect(loadOf({ ...work, tokens: now(50_000) })).toMatchObject({ load: 125, decidedBy: 'tokens' });
+    const work = { tokens: now(5000), jobs: now(600), kvCache: now(40) };
+    expect(loadOf(work)).toMatchObject({ instances: 3, wanted: 3, decidedBy: 'jobs' });
+    expect(loadOf({ ...work, kvCache: now(76) })).toMatchObject({ instances: 3.8, wanted: 4, decidedBy: 'kvCache' });
+    expect(loadOf({ ...work, tokens: now(50_000) })).toMatchObject({ decidedBy: 'tokens' });
   });
 
   it('counts pending instances in full: what was asked for is not asked for again while it boots', () => {
-    expect(loadOf({ capacity: instances(4), tokens: now(80_000) })).toMatchObject({ load: 200 });
-    expect(loadOf({ capacity: instances(4, 4), tokens: now(80_000) })).toMatchObject({ load: 100 });
+    const jobs = now(1600);
+    expect(loadOf({ capacity: instances(4), tokens: now(0), jobs })!.load).toBeGreaterThan(190);
+    expect(loadOf({ capacity: instances(4, 4), tokens: now(0), jobs })!.load).toBeLessThan(100);
     // The caches of the four are full; with the eight they will not be.
-    expect(loadOf({ capacity: instances(4, 4), tokens: now(1), kvCache: now(100) })).toMatchObject({ load: 62.5 });
+    expect(loadOf({ capacity: instances(4, 4), tokens: now(1), kvCache: now(100) })).toMatchObject({ wanted: 5 });
   });
 
   it('counts on less time, the longer the oldest job has waited, down to a quarter', () => {
@@ -64,6 +74,59 @@ describe('the load of a fleet', () => {
     expect(loadOf({ ...idle, capacity: instances(1) })).toMatchObject({ load: 0, loadWithoutOne: 0, instances: 0 });
     expect(loadOf({ ...idle, capacity: instances(1), tokens: now(1) })).toMatchObject({ loadWithoutOne: MOST_LOAD });
   });
+
+  it('keeps less where a full fleet refuses, and more where it must do without a zone', () => {
+    const work = { tokens: now(100_000), capacity: instances(10) };
+    const wanted = (more: Partial<FleetRating>) => loadOf(work, { ...RATING, ...more })!.wanted;
+    expect(wanted({ refuses: true })).toBeLessThan(wanted({}));
+    // Of what is left without the fullest zone, no more is asked than of a fleet that keeps nothing for chance.
+    const kept = wanted({ zones: 3 });
+    expect(kept).toBeGreaterThan(wanted({}));
+    expect(kept - Math.ceil(kept / 3)).toBe(wanted({ refuses: true }));
+    expect(wanted({ refuses: true, zones: 3 })).toBe(kept);
+    expect(loadOf({ tokens: now(0), jobs: now(1200) }, { ...RATING, zones: 3 })).toMatchObject({ wanted: 9 });
+  });
+});
+
+describe('the load of a fleet over time', () => {
+  /** Loads of readings that come each ten seconds; the fleet has what it wants at once. */
+  function follow(tokens: readonly number[], rating = RATING, first = 4) {
+    let memory: FleetMemory | undefined;
+    let size = first;
+    return tokens.map((value, i) => {
+      const at = NOW + i * 10_000;
+      const reading = { now: at, capacity: { inService: size, pending: 0, at }, tokens: { value, at } };
+      const followed = followLoad(reading, rating, memory);
+      ({ memory } = followed);
+      const load = followed.load!;
+      size = load.load > 100 ? tracked(size, load) : load.loadWithoutOne < 100 ? size - 1 : size;
+      return size;
+    });
+  }
+  const steady = (tokens: number, minutes: number) => new Array<number>(minutes * 6).fill(tokens);
+
+  it('lets nothing go for two boots after it was needed, nor while it does not know what was', () => {
+    const sizes = follow(steady(10, 30));
+    expect(sizes.lastIndexOf(4)).toBe(72);
+    expect(sizes.at(-1)).toBe(1);
+    const other = follow(steady(10, 30), { ...RATING, holdSeconds: 60 });
+    expect(other.lastIndexOf(4)).toBe(6);
+  });
+
+  it('comes to rest, whatever the work', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 400_000 }), fc.integer({ min: 1, max: 40 }), (tokens, first) => {
+        const sizes = follow(steady(tokens, 120), { ...RATING, holdSeconds: 60 }, first);
+        expect(new Set(sizes.slice(-60)).size).toBe(1);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('forgets nothing where its size was not known for a moment', () => {
+    const { memory } = followLoad({ now: NOW, capacity: instances(4), tokens: now(50_000) }, RATING);
+    expect(followLoad({ now: NOW + 10_000 }, RATING, memory)).toEqual({ memory });
+  });
 });
 
 describe('the load of a fleet without instances', () => {
@@ -75,7 +138,7 @@ describe('the load of a fleet without instances', () => {
 
   it('comes down to the work as soon as one is asked for', () => {
     const capacity = instances(0, 1);
-    expect(loadOf({ capacity, tokens: now(0), jobs: now(100) })).toMatchObject({ load: 50 });
+    expect(loadOf({ capacity, tokens: now(0), jobs: now(100) })).toMatchObject({ instances: 0.5, wanted: 1 });
   });
 
   it('does not listen to the gauges of those that have gone', () => {
@@ -87,48 +150,46 @@ describe('the load of a fleet without instances', () => {
 
 describe('GPU utilisation', () => {
   it('does not raise a load whose tokens are known: a GPU is busy with a single request', () => {
-    expect(loadOf({ tokens: now(4000), gpu: now(100) })).toMatchObject({ load: 10, decidedBy: 'tokens' });
+    expect(loadOf({ tokens: now(400), gpu: now(100) })).toMatchObject({ wanted: 1, decidedBy: 'tokens' });
   });
 
   it('keeps busy fleets from shrinking while their tokens are unknown, and asks for nothing', () => {
     const lost = { kvCache: now(8), gpu: now(70) };
-    expect(loadOf(lost)).toEqual({
-      ...{ load: 100, loadWithoutOne: 400 / 3, instances: 4, decidedBy: 'gpu', guard: 'gpuBusy' },
-    });
-    expect(loadOf({ ...lost, gpu: now(69) })).toMatchObject({ load: 10, decidedBy: 'kvCache' });
-    expect(loadOf({ ...lost, kvCache: now(100) })).toMatchObject({ load: 125, decidedBy: 'kvCache' });
+    expect(loadOf(lost)).toMatchObject({ instances: 4, wanted: 4, decidedBy: 'gpu', guard: 'gpuBusy' });
+    expect(loadOf({ ...lost, gpu: now(69) })).toMatchObject({ instances: 0.4, wanted: 1, decidedBy: 'kvCache' });
+    expect(loadOf({ ...lost, kvCache: now(100) })).toMatchObject({ wanted: 5, decidedBy: 'kvCache' });
   });
 
   it('stands in for the work where neither tokens nor caches are known', () => {
-    expect(loadOf({ gpu: now(84) })).toMatchObject({ load: 120, decidedBy: 'gpu' });
-    expect(loadOf({ gpu: now(84), jobs: now(1200) })).toMatchObject({ load: 150, decidedBy: 'jobs' });
+    expect(loadOf({ gpu: now(84) })).toMatchObject({ instances: 4.8, wanted: 5, decidedBy: 'gpu' });
+    expect(loadOf({ gpu: now(84), jobs: now(1200) })).toMatchObject({ wanted: 6, decidedBy: 'jobs' });
   });
 
   it('refutes caches that are said to be full while GPUs do nothing', () => {
     const reading = { tokens: now(1), kvCache: ago(20_000, 100), gpu: ago(20_000, 2) };
-    expect(loadOf(reading)).toMatchObject({ load: 100, decidedBy: 'kvCache', guard: 'gpuIdle' });
-    expect(loadOf({ ...reading, gpu: ago(20_000, 5) })).toMatchObject({ load: 125 });
+    expect(loadOf(reading)).toMatchObject({ wanted: 4, decidedBy: 'kvCache', guard: 'gpuIdle' });
+    expect(loadOf({ ...reading, gpu: ago(20_000, 5) })).toMatchObject({ wanted: 5 });
   });
 
   it('refutes tokens that were read before it was measured, and no younger ones: a burst is not held up', () => {
     const gpu = ago(5000, 0);
-    expect(loadOf({ tokens: ago(20_000, 80_000), gpu })).toMatchObject({ load: 100, guard: 'gpuIdle' });
-    expect(loadOf({ tokens: now(80_000), gpu })).toMatchObject({ load: 200 });
+    expect(loadOf({ tokens: ago(20_000, 80_000), gpu })).toMatchObject({ wanted: 4, guard: 'gpuIdle' });
+    expect(loadOf({ tokens: now(80_000), gpu })!.wanted).toBeGreaterThan(5);
   });
 
   it('refutes jobs that have waited for minutes beside idle GPUs: more of them would idle too', () => {
     const reading = { tokens: now(0), jobs: now(4000), gpu: ago(5000, 0) };
-    expect(loadOf({ ...reading, oldestJob: now(300) })).toMatchObject({ load: 100, guard: 'gpuIdle' });
-    expect(loadOf({ ...reading, oldestJob: now(30) })).toMatchObject({ load: expect.closeTo(714.3, 1) });
-    expect(loadOf(reading)).toMatchObject({ load: 500, decidedBy: 'jobs' });
+    expect(loadOf({ ...reading, oldestJob: now(300) })).toMatchObject({ wanted: 4, guard: 'gpuIdle' });
+    expect(loadOf({ ...reading, oldestJob: now(30) })).toMatchObject({ wanted: 29 });
+    expect(loadOf(reading)).toMatchObject({ wanted: 20, decidedBy: 'jobs' });
   });
 });
 
 describe('readings that contradict each other', () => {
   it('hold a fleet whose caches are full while nothing is in progress and nothing waits', () => {
     const full = { tokens: now(0), jobs: now(0), kvCache: now(100), gpu: now(100) };
-    expect(loadOf(full)).toMatchObject({ load: 100, guard: 'kvCacheWithoutWork' });
-    expect(loadOf({ ...full, tokens: now(1) })).toMatchObject({ load: 125, decidedBy: 'kvCache' });
+    expect(loadOf(full)).toMatchObject({ wanted: 4, guard: 'kvCacheWithoutWork' });
+    expect(loadOf({ ...full, tokens: now(1) })).toMatchObject({ wanted: 5, decidedBy: 'kvCache' });
   });
 });
 
@@ -138,7 +199,7 @@ describe('readings that are missing, stale or no numbers', () => {
   it('say nothing where the size of the fleet is not known', () => {
     const old = { ...instances(4), at: NOW - OLDEST.capacity - 1 };
     expect(loadOf({ capacity: old, tokens })).toBeUndefined();
-    expect(fleetLoad({ now: NOW, tokens }, RATING)).toBeUndefined();
+    expect(followLoad({ now: NOW, tokens }, RATING)).toEqual({ memory: {} });
     expect(loadOf({ capacity: instances(-1, 3), tokens })).toBeUndefined();
     expect(loadOf({ capacity: instances(NaN), tokens })).toBeUndefined();
   });
@@ -147,7 +208,7 @@ describe('readings that are missing, stale or no numbers', () => {
     expect(loadOf({})).toBeUndefined();
     expect(loadOf({ jobs: now(0) })).toBeUndefined();
     expect(loadOf({ jobs: now(800) })).toBeUndefined();
-    expect(loadOf({ jobs: now(1000) })).toMatchObject({ load: 125, decidedBy: 'jobs' });
+    expect(loadOf({ jobs: now(1000) })).toMatchObject({ wanted: 5, decidedBy: 'jobs' });
   });
 
   it.each([
@@ -156,17 +217,18 @@ describe('readings that are missing, stale or no numbers', () => {
     ['kvCache', OLDEST.gauge, 160],
   ] as const)('count stale %s as missing', (input, oldest, value) => {
     const others = { tokens: now(400), [input]: ago(oldest, value) };
-    expect(loadOf(others)).toMatchObject({ load: 200, decidedBy: input });
+    expect(loadOf(others)).toMatchObject({ decidedBy: input });
+    expect(loadOf(others)!.wanted).toBeGreaterThan(4);
     const stale = { kvCache: now(0), tokens: now(400), [input]: ago(oldest + 1, value) };
     expect(loadOf(stale)?.decidedBy).not.toBe(input);
   });
 
   it.each([NaN, Infinity, -1])('count %d as missing', (value) => {
-    expect(loadOf({ tokens: now(value), kvCache: now(40) })).toMatchObject({ load: 50, decidedBy: 'kvCache' });
+    expect(loadOf({ tokens: now(value), kvCache: now(40) })).toMatchObject({ wanted: 2, decidedBy: 'kvCache' });
   });
 
   it('count a gauge from the far future as missing, and not one of a clock that is a little ahead', () => {
-    expect(loadOf({ tokens: ago(-5000, 20_000) })).toMatchObject({ load: 50 });
+    expect(loadOf({ tokens: ago(-5000, 20_000) })).toMatchObject({ decidedBy: 'tokens' });
     expect(loadOf({ tokens: ago(-31_000, 20_000) })).toBeUndefined();
   });
 });
@@ -197,7 +259,7 @@ describe('the law', () => {
   it('never says anything but numbers within its bounds, and never less for a smaller fleet', () => {
     fc.assert(
       fc.property(reading, (any) => {
-        const said = fleetLoad(any, RATING);
+        const said = followLoad(any, RATING).load;
         if (!said) return;
         expect(said.load).toBeGreaterThanOrEqual(0);
         expect(said.load).toBeLessThanOrEqual(MOST_LOAD);
@@ -214,8 +276,8 @@ describe('the law', () => {
       fc.property(reading, fc.double({ min: 0, max: 1e6, noNaN: true }), (any, more) => {
         const before = any[input];
         fc.pre(before !== undefined && before.value >= 0 && Number.isFinite(before.value + more));
-        const least = fleetLoad(any, RATING);
-        const most = fleetLoad({ ...any, [input]: { ...before, value: before.value + more } }, RATING);
+        const least = loadOf(any);
+        const most = loadOf({ ...any, [input]: { ...before, value: before.value + more } });
         fc.pre(least !== undefined);
         expect(most!.load).toBeGreaterThanOrEqual(least.load);
         expect(most!.loadWithoutOne).toBeGreaterThanOrEqual(least.loadWithoutOne);
@@ -223,19 +285,14 @@ describe('the law', () => {
     );
   });
 
-  it('settles at once: with as many instances as it asks for, pending or not, it asks for no more and no fewer', () => {
-    const work = fc.record({ tokens: fc.integer({ min: 1, max: 400_000 }), jobs: fc.nat(5000) });
+  it('is carried out by target tracking to the instance, at every size', () => {
     fc.assert(
-      fc.property(work, fc.integer({ min: 1, max: 20 }), ({ tokens, jobs }, inService) => {
-        const asked = loadOf({ capacity: instances(inService), tokens: now(tokens), jobs: now(jobs) })!;
-        const wanted = Math.ceil((inService * asked.load) / 100);
-        fc.pre(asked.load < MOST_LOAD && wanted >= inService);
-        const then = loadOf({
-          capacity: instances(inService, wanted - inService),
-          ...{ tokens: now(tokens), jobs: now(jobs) },
-        })!;
-        expect(then.load).toBeLessThanOrEqual(100 + 1e-9);
-        expect(Math.ceil((wanted * then.load) / 100 - 1e-9)).toBe(Math.ceil(asked.instances - 1e-9));
+      fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 600 }), (size, jobs) => {
+        const load = loadOf({ capacity: instances(size), tokens: now(0), jobs: now(jobs * 10) })!;
+        fc.pre(load.load < MOST_LOAD);
+        expect(tracked(size, load)).toBe(load.wanted);
+        expect(load.load > 100).toBe(load.wanted > size);
+        expect(load.loadWithoutOne < 100).toBe(load.wanted < size);
       }),
     );
   });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { FleetLoad, FleetReading } from '../../../lambda/auto-scaling/fleet-load';
+import type { FleetLoad } from '../../../lambda/auto-scaling/fleet-load';
+import type { FleetReading } from '../../../lambda/auto-scaling/fleet-reading';
 import type { LoadMetric, MetricSource, ScaledFleet } from '../../../lambda/auto-scaling/scaled-fleet';
 import { type SignalPorts, SignalRound } from '../../../lambda/auto-scaling/signal-round';
 
@@ -52,32 +53,37 @@ function signal() {
 
 describe('a round of the scaling signal', () => {
   it('publishes load, load without one instance, and demand of each fleet, by its group', async () => {
-    const { run, published, warnings } = signal();
-    expect(await run()).toEqual({ 'chat-group': 25, 'embedding-group': 200 });
+    const { said, run, published, warnings } = signal();
+    said.waitingJobs = 250;
+    expect(await run()).toEqual({ 'chat-group': 147.5, 'embedding-group': 197.5 });
+    const shared = { dimensions: { Group: 'chat-group' }, at: START };
     expect(published[0]!.slice(0, 3)).toEqual([
-      { name: 'FleetLoad', dimensions: { Group: 'chat-group' }, value: 25, unit: 'Percent', at: START },
-      { name: 'FleetLoadWithoutOne', dimensions: { Group: 'chat-group' }, value: 50, unit: 'Percent', at: START },
-      { name: 'FleetDemand', dimensions: { Group: 'chat-group' }, value: 0.5, unit: 'Count', at: START },
+      { ...shared, name: 'FleetLoad', value: 147.5, unit: 'Percent' },
+      { ...shared, name: 'FleetLoadWithoutOne', value: 295, unit: 'Percent' },
+      { ...shared, name: 'FleetDemand', value: 2.5, unit: 'Count' },
     ]);
     expect(warnings).toEqual([]);
   });
 
   it('goes by what a failed source said last, until that is too old, and warns each time', async () => {
-    const { said, run, warnings } = signal();
+    const { said, run, told, warnings } = signal();
     said.waitingJobs = 300;
-    expect(await run()).toMatchObject({ 'chat-group': 150 });
+    expect(await run()).toMatchObject({ 'chat-group': 147.5 });
     said.waitingJobs = new Error('SQS is away');
-    for (let i = 0; i < 6; i++) expect(await run(10_000)).toMatchObject({ 'chat-group': 150 });
-    expect(await run(10_000)).toMatchObject({ 'chat-group': 25 });
+    for (let i = 0; i < 6; i++) await run(10_000);
+    expect(told.at(-2)![2]).toMatchObject({ instances: 3, decidedBy: 'jobs' });
+    await run(10_000);
+    expect(told.at(-2)![2]).toMatchObject({ decidedBy: 'tokens' });
     expect(warnings).toEqual(Array<string>(7).fill('queue'));
   });
 
   it('goes by the other sources where the store is lost', async () => {
-    const { said, run, warnings } = signal();
+    const { said, run, told, warnings } = signal();
     said.tokens = new Error('no answer within 2000 ms');
     const gauge = (value: number) => ({ value, at: START });
     said.gauges = { fleets: [{ gpu: gauge(50), kvCache: gauge(60) }, { gpu: gauge(84) }] };
-    expect(await run()).toEqual({ 'chat-group': 75, 'embedding-group': 120 });
+    await run();
+    expect(told.map(([, , load]) => load?.instances)).toEqual([1.5, expect.closeTo(2.4)]);
     expect(warnings).toEqual(['store']);
   });
 
@@ -90,6 +96,17 @@ describe('a round of the scaling signal', () => {
       ['embedding', undefined],
     ]);
     expect(warnings).toEqual(['group chat-group', 'group embedding-group']);
+  });
+
+  it('remembers what each fleet wanted, from round to round', async () => {
+    const { said, run, told } = signal();
+    said.waitingJobs = 300;
+    await run();
+    said.waitingJobs = 0;
+    await run(10_000);
+    expect(told.at(-2)![2]).toMatchObject({ wanted: 3, decidedBy: 'tokens' });
+    await run(720_000);
+    expect(told.at(-2)![2]!.wanted).toBeLessThan(3);
   });
 
   it('fails where it cannot publish', async () => {

@@ -132,8 +132,8 @@ if (!hasMoto) {
       });
       const value = (most: number, unit: string) => ({ most: expect.closeTo(most, 3), count: 1, unit });
       expect(moto.python(PUBLISHED)).toEqual({
-        FleetLoad: value(500 / 3, 'Percent'),
-        FleetLoadWithoutOne: value(250, 'Percent'),
+        FleetLoad: value((100 * 4.95) / 3, 'Percent'),
+        FleetLoadWithoutOne: value((100 * 4.95) / 2, 'Percent'),
         FleetDemand: value(5, 'Count'),
       });
     });
@@ -159,14 +159,14 @@ if (!hasMoto) {
         reading: { gpu: { value: 99 }, kvCache: { value: 99 } },
       });
       moto.python(PUT_GAUGES(77, 0.1, 5).replaceAll('fleet-1', 'fleet-2'));
-      expect((await signal(blind)).load).toMatchObject({ load: 100, decidedBy: 'gpu', guard: 'gpuBusy' });
+      expect((await signal(blind)).load).toMatchObject({ wanted: 3, decidedBy: 'gpu', guard: 'gpuBusy' });
     });
 
     it('goes by tokens and gauges where the queue is gone', async () => {
       await store.hset('load:{gpu}', { total: '2400', weights: '1', check: String(Date.now() + 60_000) });
       const { failure, load, warned } = await signal({ QUEUE_URL: queueUrl.replace(/jobs$/, 'gone') });
       expect({ failure, warned }).toEqual({ failure: null, warned: ['queue'] });
-      expect(load).toMatchObject({ load: 80, decidedBy: 'tokens' });
+      expect(load).toMatchObject({ decidedBy: 'tokens' });
     });
 
     it('goes by gauges where the store is gone and there is no queue', async () => {
@@ -174,7 +174,7 @@ if (!hasMoto) {
       const { failure, load, warned } = await signal({ QUEUE_URL: '', STORE_URL: 'redis://127.0.0.1:1' });
       expect(failure).toBeNull();
       expect(new Set(warned)).toEqual(new Set(['store']));
-      expect(load).toMatchObject({ load: expect.closeTo(112.5, 3), decidedBy: 'kvCache' });
+      expect(load).toMatchObject({ instances: expect.closeTo(3.375, 3), wanted: 4, decidedBy: 'kvCache' });
     });
 
     it('publishes nothing of a group that is not there, and says so', async () => {

@@ -3,8 +3,9 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Stack } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
-import { ModelTask } from '../../../lib';
+import { type ModelServer, ModelTask } from '../../../lib';
 import { type BootScriptOptions, bootScript } from '../../../lib/auto-scaling/boot-script';
+import { serverScript } from '../../../lib/auto-scaling/server-script';
 import { StandInInstance } from './stand-in-instance';
 
 const OPTIONS: BootScriptOptions = {
@@ -233,9 +234,27 @@ describe('the model server on an instance', () => {
     const words = instance.read('state/container').trim().split('\n');
     expect(words.slice(words.indexOf('--model'))).toEqual([
       ...['--model', 'Qwen/Qwen3-8B', '--served-model-name', 'qwen3-8b', "it's", '--port', '8000'],
-      ...['--ssl-keyfile', '/tls/key.pem', '--ssl-certfile', '/tls/cert.pem', '--max-model-len', '8192'],
+      ...['--ssl-keyfile', '/tls/key.pem', '--ssl-certfile', '/tls/cert.pem'],
+      ...['--long-prefill-token-threshold', '512', '--max-model-len', '8192'],
     ]);
     expect(words).toContain('awslogs-stream=i-1/server');
+  });
+
+  it.each<[string, Partial<ModelServer>, string | undefined]>([
+    ['as long as it is told', { longInputTokens: 1024 }, '1024'],
+    ['as its arguments say', { args: ['--long-prefill-token-threshold', '256'] }, '256'],
+    ['whole, where it makes vectors', { task: ModelTask.EMBED }, undefined],
+    ['as another server does', { image: 'sglang:1' }, undefined],
+  ])('cuts long inputs into pieces %s', (_, server, pieces) => {
+    const script = serverScript(
+      { server: { model: 'm', ...server }, port: 8000, plain: false, localDisks: false },
+      '/opt/model-server',
+      '',
+    );
+    const words = script.split(/[\s\\]+/);
+    const at = words.indexOf('--long-prefill-token-threshold');
+    expect(at < 0 ? undefined : words[at + 1]).toBe(pieces);
+    expect(words.filter((word) => word === '--long-prefill-token-threshold').length).toBe(pieces ? 1 : 0);
   });
 
   it('loads weights from S3, with the token of a secret, before it starts', async () => {

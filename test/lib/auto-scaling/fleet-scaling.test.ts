@@ -60,14 +60,14 @@ describe('a scaled fleet', () => {
     });
   });
 
-  it('shrinks by one instance at a time, and only after ten minutes in which the others would have done', () => {
+  it('shrinks by one instance at a time, while the law wants fewer', () => {
     template.hasResourceProperties('AWS::AutoScaling::ScalingPolicy', {
-      ...{ PolicyType: 'SimpleScaling', AdjustmentType: 'ChangeInCapacity', ScalingAdjustment: -1, Cooldown: '300' },
+      ...{ PolicyType: 'SimpleScaling', AdjustmentType: 'ChangeInCapacity', ScalingAdjustment: -1, Cooldown: '120' },
       AutoScalingGroupName: GROUP,
     });
     template.hasResourceProperties('AWS::CloudWatch::Alarm', {
       ...LOAD('FleetLoadWithoutOne'),
-      ...{ Statistic: 'Maximum', Period: 60, EvaluationPeriods: 10, Threshold: 90 },
+      ...{ Statistic: 'Maximum', Period: 60, EvaluationPeriods: 1, Threshold: 100 },
       ...{ ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'notBreaching' },
       AlarmActions: [{ Ref: Match.stringLikeRegexp('ReleaseOne') }],
     });
@@ -131,7 +131,7 @@ describe('a scaled fleet', () => {
     const { Variables } = (signal!.Properties as { Environment: { Variables: Record<string, unknown> } }).Environment;
     const text = JSON.stringify(stack.resolve(Variables.FLEETS)).replaceAll('\\"', '"');
     expect(text).toContain(
-      '"rating":{"tokensPerInstance":9000,"jobsPerSecond":2.5,"drainSeconds":3600,"kvCacheTarget":80,"gpuTarget":70}',
+      '"rating":{"tokensPerInstance":9000,"jobsPerSecond":2.5,"drainSeconds":3600,"kvCacheTarget":80,"gpuTarget":70,"refuses":false}',
     );
     expect(text).toContain('"metric":"nvidia_smi_utilization_gpu"');
     expect(text).toContain(
@@ -148,13 +148,18 @@ describe('a scaled fleet', () => {
       settings: { scaleInAfter: Duration.minutes(30), scaleInInterval: Duration.minutes(15) },
       props: { period: Duration.seconds(60) },
     });
-    other.hasResourceProperties('AWS::CloudWatch::Alarm', { EvaluationPeriods: 30 });
+    expect(JSON.stringify(other.toJSON())).toContain('\\"holdSeconds\\":1800');
     other.hasResourceProperties('AWS::AutoScaling::ScalingPolicy', { ScalingAdjustment: -1, Cooldown: '900' });
     other.hasResourceProperties('AWS::AutoScaling::ScalingPolicy', {
       TargetTrackingConfiguration: {
         CustomizedMetricSpecification: { Metrics: [{ MetricStat: Match.objectLike({ Period: 60 }) }] },
       },
     });
+  });
+
+  it('tells the function that a full fleet refuses, and which zones one may be lost of', () => {
+    const kept = templateOf({ fleet: { concurrencyControl: {} }, settings: { survivesZoneLoss: true } });
+    expect(JSON.stringify(kept.toJSON())).toContain('\\"refuses\\":true,\\"zones\\":3');
   });
 
   it('stands twice in a stack', () => {
@@ -238,7 +243,7 @@ it.each<[Given, string]>([
   [{ settings: { jobsPerSecond: 1 } }, 'fleets["gpu"].jobsPerSecond must go with a queue, got none'],
   [{ settings: { kvCacheTarget: 101 } }, 'fleets["gpu"].kvCacheTarget must be from 1 to 100 per cent, got 101'],
   [{ settings: { drainTime: Duration.seconds(0) } }, 'fleets["gpu"].drainTime must be at least 1 second, got 0'],
-  [{ settings: { scaleInAfter: Duration.seconds(90) } }, 'scaleInAfter must be whole minutes, 1 minute to 24 hours'],
+  [{ settings: { scaleInAfter: Duration.seconds(50) } }, 'scaleInAfter must be 1 minute to 24 hours, got 50 s'],
   [{ settings: { scaleInInterval: Duration.hours(25) } }, 'scaleInInterval must be at most 24 hours, got 90000 s'],
   [{ settings: { peaks: [PEAK, PEAK] } }, 'fleets["gpu"].peaks[1].name must be unique, got Day'],
   [

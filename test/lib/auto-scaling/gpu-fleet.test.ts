@@ -283,6 +283,15 @@ describe('a GPU fleet', () => {
     });
   });
 
+  it('is looked at as often as target tracking can where it runs', () => {
+    const slow = templateWith({ scalingPeriod: Duration.seconds(60) });
+    const [policy] = Object.values(slow.findResources('AWS::AutoScaling::ScalingPolicy'));
+    expect(JSON.stringify(policy)).toContain('"Period":60');
+    expect(() => templateWith({ scalingPeriod: Duration.seconds(20) })).toThrow(
+      'scalingPeriod must be 10, 30 or 60 seconds, got 20',
+    );
+  });
+
   it('lets the balancer reach the agent that bounds requests in flight, too', () => {
     const bounded = templateOf((stack) =>
       behindEndpoint(stack, { concurrencyControl: {} }, { balancing: Balancing.BOUNDED_CONCURRENCY }),

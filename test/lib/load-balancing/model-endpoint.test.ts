@@ -72,6 +72,19 @@ describe('a model endpoint', () => {
     );
   });
 
+  it('can be shifted out of a zone, unless that is refused', () => {
+    const shifts = (props: Partial<ModelEndpointProps>) =>
+      templateOf((stack) => new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), ...props }));
+    for (const [props, Value] of [
+      [{}, 'true'],
+      [{ zonalShift: false }, 'false'],
+    ] as const) {
+      shifts(props).hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+        LoadBalancerAttributes: Match.arrayWith([{ Key: 'zonal_shift.config.enabled', Value }]),
+      });
+    }
+  });
+
   it('logs access in any region, to a bucket that its service may write to', () => {
     template.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
       LoadBalancerAttributes: Match.arrayWith([{ Key: 'access_logs.s3.enabled', Value: 'true' }]),

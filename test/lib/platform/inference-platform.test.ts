@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { Duration } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -76,6 +77,20 @@ describe('an inference platform', () => {
       '"tokensPerInstance":5000,"jobsPerSecond":3',
     );
     expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^PlatformBatchJobsWorkQueue') });
+  });
+
+  it('looks at the load of its fleets as often as target tracking can where it runs', () => {
+    const slow = templateOf(
+      (stack) =>
+        new InferencePlatform(stack, 'Platform', {
+          policy: POLICY,
+          fleets: FLEETS,
+          scalingPeriod: Duration.seconds(60),
+        }),
+    );
+    const policies = Object.values(slow.findResources('AWS::AutoScaling::ScalingPolicy'));
+    expect(JSON.stringify(policies)).toContain('"Period":60');
+    expect(JSON.stringify(policies)).not.toMatch(/"Period":(10|30)\b/);
   });
 
   it('empties an instance for as long as a request of its backend may take', () => {

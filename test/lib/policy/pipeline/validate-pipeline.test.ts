@@ -95,12 +95,12 @@ describe('a pipeline definition', () => {
     [
       'no work',
       { ...ORDERS, stages: [{ name: 'x', work: {} }] },
-      'stages[0].work: must have exactly one of parse, normalise, chunk, redact, embed, function, glueJob, got none',
+      'stages[0].work: must have exactly one of check, parse, normalise, chunk, redact, embed, function, glueJob, got none',
     ],
     [
       'two works',
       { ...ORDERS, stages: [{ name: 'x', work: { parse: {}, chunk: {} } }] },
-      'stages[0].work: must have exactly one of parse, normalise, chunk, redact, embed, function, glueJob, got "parse" and "chunk"',
+      'stages[0].work: must have exactly one of check, parse, normalise, chunk, redact, embed, function, glueJob, got "parse" and "chunk"',
     ],
     [
       'a function without a schema',

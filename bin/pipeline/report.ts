@@ -1,0 +1,67 @@
+import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
+import { type Manifest, manifestKey } from '../../lambda/data-pipeline/versions/manifest';
+import type { RunResult } from './run-pipeline';
+
+/** A run in plain lines: what went in and came out of each stage, what is at fault, and what became of the version. */
+export function runReport(result: RunResult, seconds: number, directory: string): string {
+  const { manifest, faultRate, findings, index, gone } = result;
+  const { counts } = manifest;
+  const rate = counts.read / Math.max(seconds, 0.001);
+  const lines = [
+    `read          ${grouped(counts.read)} records in ${seconds.toFixed(1)} s, ${grouped(Math.round(rate))} a second`,
+    `published     ${result.held === undefined ? grouped(counts.published) : '0'}`,
+    `quarantined   ${grouped(counts.quarantined)}, of ${grouped(counts.faulty)} source records (${percent(faultRate)})`,
+    ...Object.entries(manifest.reading).map(([rule, count]) => `  read/${rule}: ${grouped(count)}`),
+    ...manifest.stages.flatMap(({ name, faults }) =>
+      Object.entries(faults).map(([rule, count]) => `  ${name}/${rule}: ${grouped(count)}`),
+    ),
+    ...table(manifest),
+    ...manifest.stages.flatMap(({ name, found }) =>
+      Object.entries(found).map(([kind, count]) => `found by ${name}: ${kind} ${grouped(count)}`),
+    ),
+    ...findings
+      .filter(({ isAlarm }) => isAlarm)
+      .map(({ monitor, value, detail }) => `ALARM ${monitor}: ${value} (${detail})`),
+    ...(index
+      ? [
+          `index         ${index.index}, ${index.isSwitched ? 'answers' : 'held back: too few of the golden set found'}` +
+            (index.recall === undefined ? '' : `, recall ${percent(index.recall)}`),
+        ]
+      : []),
+    ...gone.map((version) => `deleted       ${version}, beyond retention`),
+    `version       ${result.version}  ${outcome(result)}`,
+    ...(result.held === undefined ? [`manifest      ${directory}/${manifestKey(result.version)}`] : []),
+  ];
+  return lines.map((line) => `  ${line}\n`).join('');
+}
+
+function outcome({ publication, held }: RunResult): string {
+  if (held !== undefined) return `held back: ${held}`;
+  if (publication?.outcome === 'overtaken')
+    return `not published: ${publication.by} was published meanwhile; run again`;
+  return publication?.outcome === 'unchanged' ? 'published already, nothing has changed' : 'published';
+}
+
+function table({ stages }: Manifest): string[] {
+  const width = Math.max(5, ...stages.map(({ name }) => name.length));
+  const cell = (value: string | number) => String(typeof value === 'number' ? grouped(value) : value).padStart(12);
+  const row = (name: string, ...cells: (string | number)[]) => name.padEnd(width) + cells.map(cell).join('');
+  return [
+    row('stage', 'in', 'out', 'quarantined'),
+    ...stages.map((stage) => row(stage.name, stage.in, stage.out, stage.quarantined)),
+  ];
+}
+
+/** An entry of the quarantine as a line. */
+export function quarantineLine({ file, offset, stage, rule, reason }: QuarantineEntry): string {
+  return `${file}:${offset}  ${stage}/${rule}  ${reason}\n`;
+}
+
+/** Digits in groups of three, the same on every machine. */
+function grouped(number: number): string {
+  return String(number).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(share > 0 && share < 0.01 ? 3 : 1)} %`;
+}

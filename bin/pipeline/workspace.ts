@@ -1,0 +1,113 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { PipelineDefinition } from '../../lib/policy';
+import { resolvePipeline, type ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
+import { describePipelineFaults, validatePipeline } from '../../lib/policy/pipeline/validate-pipeline';
+import type { DataRecord } from '../../lambda/data-pipeline/reading/source-record';
+import type { WorkPorts } from '../../lambda/data-pipeline/stages/bundled';
+import type { CallFunction } from '../../lambda/data-pipeline/stages/function-stage';
+import { UserError } from '../user-error';
+import { embeddingsAt } from './embedding-endpoint';
+import { FilePointers } from './file-pointers';
+import { FileStore } from './file-store';
+
+/** What the commands of a pipeline have in common. */
+export interface WorkspaceOptions {
+  readonly config: string;
+  /** Directory of versions and staging. */
+  readonly output: string;
+  readonly references?: string;
+  readonly endpoint?: string;
+  readonly key?: string;
+  /** Files of the user's functions, by name. */
+  readonly functions?: Readonly<Record<string, string>>;
+}
+
+/** A pipeline and where its versions are kept. */
+export interface Workspace {
+  readonly pipeline: ResolvedPipeline;
+  readonly store: FileStore;
+  readonly pointers: FilePointers;
+  readonly directory: string;
+  readonly referenceDirectory: string;
+}
+
+/**
+ * Reads a pipeline's definition and opens its versions, kept below the output by the pipeline's name.
+ *
+ * @throws UserError that names every fault
+ */
+export function openWorkspace({
+  config,
+  output,
+  references,
+}: Pick<WorkspaceOptions, 'config' | 'output' | 'references'>): Workspace {
+  const document = readJson(config);
+  const faults = validatePipeline(document);
+  if (faults.length > 0) throw new UserError(`${config}: ${describePipelineFaults(faults)}`);
+  const pipeline = resolvePipeline(document as PipelineDefinition);
+  const directory = join(output, pipeline.name);
+  return {
+    pipeline,
+    store: new FileStore(directory),
+    pointers: new FilePointers(directory),
+    directory,
+    referenceDirectory: references ?? dirname(config),
+  };
+}
+
+/** What stages need from outside: the endpoint, and functions as modules with a `handler`. */
+export function workPorts({ pipeline, store }: Workspace, options: WorkspaceOptions): WorkPorts {
+  const { endpoint, key, functions = {} } = options;
+  const missing = pipeline.stages.find(({ work }) => work.kind === 'function' && functions[work.name] === undefined);
+  if (missing?.work.kind === 'function') {
+    throw new UserError(`the stage "${missing.name}" needs --function ${missing.work.name}=FILE`);
+  }
+  return {
+    ...(endpoint !== undefined && { embed: (work) => ({ embed: embeddingsAt(endpoint, key, work), cache: store }) }),
+    function: (name) => localFunction(name, functions[name]!),
+  };
+}
+
+/** The vectors of queries, at the endpoint of the pipeline's embed stage. */
+export function queryEmbedder({ pipeline }: Workspace, { endpoint, key }: Pick<WorkspaceOptions, 'endpoint' | 'key'>) {
+  const work = pipeline.stages.find((stage) => stage.work.kind === 'embed')?.work;
+  if (work?.kind !== 'embed') throw new UserError('the pipeline has no embed stage');
+  if (endpoint === undefined) throw new UserError(`--endpoint is needed, where the model ${work.model} is served`);
+  return embeddingsAt(endpoint, key, work);
+}
+
+function localFunction(name: string, file: string): CallFunction {
+  let loaded: Promise<(event: { records: readonly DataRecord[] }) => unknown> | undefined;
+  const load = async () => {
+    const module = (await import(pathToFileURL(resolve(file)).href)) as {
+      handler?: unknown;
+      default?: { handler?: unknown };
+    };
+    const handler = module.handler ?? module.default?.handler;
+    if (typeof handler !== 'function')
+      throw new UserError(`${file} must export the function handler, for the stage's function ${name}`);
+    return handler as (event: { records: readonly DataRecord[] }) => unknown;
+  };
+  return async (records) => {
+    loaded ??= load();
+    const handler = await loaded;
+    // As Lambda does: what the function changes in its event changes nothing here.
+    return JSON.parse(JSON.stringify(await handler(structuredClone({ records })))) as unknown;
+  };
+}
+
+function readJson(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UserError(`cannot read the pipeline ${file}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UserError(`the pipeline ${file} is not valid JSON: ${(error as Error).message.replace(/\s+/g, ' ')}`);
+  }
+}

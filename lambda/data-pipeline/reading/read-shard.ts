@@ -1,0 +1,93 @@
+import { RecordFormat } from '../../../lib/policy';
+import type { ResolvedSource } from '../../../lib/policy/pipeline/pipeline-defaults';
+import type { InputFiles } from '../storage';
+import { csvValues, recordFromCsv } from './csv';
+import { decode, recordFromJson } from './decode';
+import { type Line, linesOf } from './lines';
+import { formatOf, type ShardRange } from './shard-plan';
+import { type DataRecord, type Place, ReadingFault, type SourceRecord } from './source-record';
+
+/** The first line of a CSV file is read by itself, for each range. */
+const MOST_HEADER_BYTES = 65_536;
+
+/** The records of the ranges, in order, in batches as they come. Holds one piece of a file and one record at a time. */
+export async function* readRanges(
+  ranges: readonly ShardRange[],
+  source: ResolvedSource,
+  files: InputFiles,
+): AsyncGenerator<SourceRecord[]> {
+  for (const range of ranges) {
+    const format = formatOf(range.file, source);
+    if (format === RecordFormat.DOCUMENT) yield [await readDocument(range, source, files)];
+    else if (format === RecordFormat.CSV) yield* readCsv(range, source, files);
+    else yield* readLines(range, source, files, recordFromJson);
+  }
+}
+
+async function* readLines(
+  { file, from, to, fileBytes }: ShardRange,
+  { mostRecordBytes }: ResolvedSource,
+  files: InputFiles,
+  recordOf: (text: string) => DataRecord | ReadingFault,
+): AsyncGenerator<SourceRecord[]> {
+  const read = (start: number, end: number) => files.read(file, start, end);
+  for await (const lines of linesOf(read, { from, to, fileBytes }, mostRecordBytes)) {
+    yield lines.map((line) => recordOfLine(file, line, mostRecordBytes, recordOf));
+  }
+}
+
+function recordOfLine(
+  file: string,
+  { offset, bytes, content }: Line,
+  mostBytes: number,
+  recordOf: (text: string) => DataRecord | ReadingFault,
+): SourceRecord {
+  const place = { file, offset, bytes };
+  if (!content) return { place, fault: tooLarge(mostBytes) };
+  const text = decode(content, offset === 0);
+  const record = text instanceof ReadingFault ? text : recordOf(text);
+  return record instanceof ReadingFault ? { place, fault: record } : { place, record };
+}
+
+async function* readCsv(range: ShardRange, source: ResolvedSource, files: InputFiles): AsyncGenerator<SourceRecord[]> {
+  const { file, fileBytes } = range;
+  const header = await firstLine(file, fileBytes, files);
+  const columns = header instanceof ReadingFault ? header : csvValues(header);
+  if (columns instanceof ReadingFault) {
+    // Without names no line of the file is a record; the range that holds the header says so once.
+    if (range.from === 0) yield [{ place: { file, offset: 0, bytes: fileBytes }, fault: columns }];
+    return;
+  }
+  const names = columns.map((name) => name.trim());
+  for await (const records of readLines(range, source, files, (text) => recordFromCsv(names, text))) {
+    yield records[0]?.place.offset === 0 ? records.slice(1) : records;
+  }
+}
+
+async function firstLine(file: string, fileBytes: number, files: InputFiles): Promise<string | ReadingFault> {
+  const read = (from: number, to: number) => files.read(file, from, to);
+  for await (const [line] of linesOf(read, { from: 0, to: 1, fileBytes }, MOST_HEADER_BYTES)) {
+    return line?.content ? decode(line.content, true) : tooLarge(MOST_HEADER_BYTES);
+  }
+  return new ReadingFault('empty', 'is an empty file');
+}
+
+async function readDocument(
+  { file, fileBytes }: ShardRange,
+  { mostRecordBytes }: ResolvedSource,
+  files: InputFiles,
+): Promise<SourceRecord> {
+  const place: Place = { file, offset: 0, bytes: fileBytes };
+  if (fileBytes > mostRecordBytes) return { place, fault: tooLarge(mostRecordBytes) };
+  const pieces: Buffer[] = [];
+  for await (const piece of files.read(file, 0, fileBytes)) pieces.push(Buffer.from(piece));
+  const text = decode(Buffer.concat(pieces), true);
+  if (text instanceof ReadingFault) return { place, fault: text };
+  if (text.trim() === '') return { place, fault: new ReadingFault('empty', 'is an empty document') };
+  const mediaType = /\.(?:md|markdown)$/i.test(file) ? 'text/markdown' : 'text/plain';
+  return { place, record: { uri: file, text, mediaType } };
+}
+
+function tooLarge(mostBytes: number): ReadingFault {
+  return new ReadingFault('size', `is larger than ${mostBytes} bytes`);
+}

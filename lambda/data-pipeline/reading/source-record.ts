@@ -1,0 +1,25 @@
+/** A record of JSON: what stages take and give. */
+export type DataRecord = Record<string, unknown>;
+
+/** Where a record stands in the input. */
+export interface Place {
+  readonly file: string;
+  /** First byte of the record in the file. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** What was read at a place: a record, or why there is none. */
+export type SourceRecord =
+  { readonly place: Place; readonly record: DataRecord } | { readonly place: Place; readonly fault: ReadingFault };
+
+/** Why what stands at a place is no record. */
+export class ReadingFault {
+  constructor(
+    public readonly rule: 'encoding' | 'json' | 'csv' | 'size' | 'empty' | 'depth',
+    public readonly reason: string,
+  ) {}
+}
+
+/** Values nest no deeper, so that no record exhausts a stack further on. */
+export const MOST_LEVELS = 64;

@@ -1,0 +1,67 @@
+import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import type { ShardPlan, ShardRange } from '../reading/shard-plan';
+import type { InputFile, ObjectStore } from '../storage';
+import type { Manifest } from '../versions/manifest';
+import { linesOfObject, type QuarantineEntry } from './shard-output';
+import type { ShardSummary } from './shard-summary';
+import { withoutRecords } from './without-records';
+
+/** What a redrive runs again, and what stays of the version before. */
+export interface Redrive {
+  /** Shards of the version, without what runs again. */
+  readonly kept: readonly ShardSummary[];
+  /** The quarantined source records. */
+  readonly shards: readonly ShardPlan[];
+  /** Source records that run again. */
+  readonly records: number;
+}
+
+/** Source records that one shard runs again. */
+const SHARD_RECORDS = 5000;
+
+/**
+ * Plans to run the quarantined source records of a version again, after a fix. What else such a record turned into is taken
+ * out of the version, since it comes anew: a document of which one piece was at fault is replaced as a whole.
+ *
+ * @throws an error where a file is not what it was: then the whole pipeline has to run
+ */
+export async function planRedrive(
+  manifest: Manifest,
+  pipeline: ResolvedPipeline,
+  store: ObjectStore,
+): Promise<Redrive> {
+  const files = new Map<string, InputFile>();
+  for (const line of await linesOfObject(store, manifest.inputs)) {
+    const file = JSON.parse(line) as InputFile;
+    files.set(file.name, file);
+  }
+  const kept: ShardSummary[] = [];
+  const ranges: ShardRange[] = [];
+  for (const shard of manifest.shards) {
+    const entries = (await linesOfObject(store, shard.quarantine)).map((line) => JSON.parse(line) as QuarantineEntry);
+    if (entries.length === 0) {
+      kept.push(shard);
+      continue;
+    }
+    const again = new Map(entries.map((entry) => [entry.ordinal, entry]));
+    for (const { file, offset } of [...again.values()].sort((a, b) => a.ordinal - b.ordinal)) {
+      const { digest, bytes } = files.get(file)!;
+      // The line that begins at the offset is the only one of this range.
+      ranges.push({ file, digest, fileBytes: bytes, from: offset, to: offset + 1 });
+    }
+    const removal = { isOut: (ordinal: number) => again.has(ordinal), isSettled: () => true, entries: [] };
+    const rest = await withoutRecords(shard, removal, pipeline, store);
+    kept.push({ ...rest, faults: {}, stages: rest.stages.map((counts) => ({ ...counts, quarantined: 0 })) });
+  }
+  const first = manifest.shards.reduce((last, { index }) => Math.max(last, index + 1), 0);
+  const shards: ShardPlan[] = [];
+  for (let i = 0; i < ranges.length; i += SHARD_RECORDS) {
+    shards.push({ index: first + shards.length, ranges: ranges.slice(i, i + SHARD_RECORDS) });
+  }
+  return { kept, shards, records: ranges.length };
+}
+
+/** A redriven shard's records were read, and counted, in the version before. */
+export function asRedriven(summary: ShardSummary): ShardSummary {
+  return { ...summary, read: 0 };
+}

@@ -1,0 +1,86 @@
+import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import { ProfileBuilder } from '../monitors/profile';
+import type { DataRecord } from '../reading/source-record';
+import type { ObjectStore } from '../storage';
+import { linesOfObject, type Origin, putLines, putProfile, type QuarantineEntry, timeOf } from './shard-output';
+import type { ShardSummary } from './shard-summary';
+import { type Duplicate, isOut } from './uniqueness';
+
+/** What is taken out of a shard that is done. */
+export interface Removal {
+  /** Whether a record goes. */
+  readonly isOut: (ordinal: number, branch: string) => boolean;
+  /** Whether an entry of the quarantine goes. */
+  readonly isSettled: (entry: QuarantineEntry) => boolean;
+  /** Entries that come to the quarantine. */
+  readonly entries: readonly QuarantineEntry[];
+}
+
+/** The shard without its duplicates, which are in its quarantine in their place. */
+export async function withoutDuplicates(
+  summary: ShardSummary,
+  duplicates: ReadonlyMap<number, readonly Duplicate[]>,
+  pipeline: ResolvedPipeline,
+  store: ObjectStore,
+): Promise<ShardSummary> {
+  const entries: QuarantineEntry[] = [];
+  const stages = summary.stages.map((counts) => ({ ...counts }));
+  const faults: Record<string, Record<string, number>> = structuredClone(summary.faults);
+  for (const { stage, rule, ordinal, branch, place } of [...duplicates.values()].flat()) {
+    const { name } = pipeline.stages[stage]!;
+    const reason = 'has the key of an earlier record of the version';
+    entries.push({ ...place, stage: name, rule, reason, branch, ordinal });
+    stages[stage]!.out--;
+    stages[stage]!.quarantined++;
+    const rules = (faults[name] ??= {});
+    rules[rule] = (rules[rule] ?? 0) + 1;
+  }
+  const removal = {
+    isOut: (ordinal: number, branch: string) => isOut(duplicates, ordinal, branch),
+    isSettled: () => false,
+    entries,
+  };
+  return withoutRecords({ ...summary, stages, faults }, removal, pipeline, store);
+}
+
+/** The shard without some of its records. Reads one shard into memory. */
+export async function withoutRecords(
+  summary: ShardSummary,
+  { isOut: goes, isSettled, entries }: Removal,
+  pipeline: ResolvedPipeline,
+  store: ObjectStore,
+): Promise<ShardSummary> {
+  const lines = await linesOfObject(store, summary.part);
+  const origins = await linesOfObject(store, summary.origins);
+  const kept = origins.map((line) => {
+    const [, , ordinal, branch] = JSON.parse(line) as Origin;
+    return !goes(ordinal, branch);
+  });
+  const keys = (await linesOfObject(store, summary.keys)).filter((line) => {
+    const [, , , ordinal, branch] = line.split(' ', 5) as [string, string, string, string, string];
+    return !goes(Number(ordinal), branch);
+  });
+  const before = (await linesOfObject(store, summary.quarantine)).map((line) => JSON.parse(line) as QuarantineEntry);
+  const quarantine = [...before.filter((entry) => !isSettled(entry)), ...entries].sort((a, b) => a.ordinal - b.ordinal);
+  const profile = new ProfileBuilder(pipeline);
+  const part = lines.filter((_, i) => kept[i]);
+  for (const line of part) {
+    const record = JSON.parse(line) as DataRecord;
+    profile.add(record, timeOf(record[pipeline.source.timeField ?? '']));
+  }
+  return {
+    ...summary,
+    faulty: new Set(quarantine.map(({ ordinal }) => ordinal)).size,
+    part: await putLines(store, part),
+    origins: await putLines(
+      store,
+      origins.filter((_, i) => kept[i]),
+    ),
+    quarantine: await putLines(
+      store,
+      quarantine.map((entry) => JSON.stringify(entry)),
+    ),
+    keys: await putLines(store, keys),
+    profile: await putProfile(store, profile.build()),
+  };
+}

@@ -1,0 +1,50 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { withoutZone, withReserve } from '../../../lambda/auto-scaling/reserve';
+
+const work = fc.double({ min: 0.001, max: 5000, noNaN: true });
+const boot = fc.double({ min: 0, max: 3600, noNaN: true });
+
+describe('the reserve of a fleet', () => {
+  it('is none where there is no work', () => {
+    expect(withReserve(0, 360, false)).toBe(0);
+  });
+
+  it('is the smaller a share, the larger the fleet', () => {
+    const share = (instances: number) => withReserve(instances, 360, false) / instances - 1;
+    expect(share(3)).toBeGreaterThan(0.3);
+    expect(share(30)).toBeLessThan(0.2);
+    expect(share(300)).toBeLessThan(0.13);
+  });
+
+  it('is larger for slow boots and for fleets that queue, and never shrinks with the work', () => {
+    fc.assert(
+      fc.property(work, work, boot, fc.boolean(), (some, more, seconds, refuses) => {
+        const instances = withReserve(some, seconds, refuses);
+        expect(instances).toBeGreaterThan(some);
+        expect(withReserve(some + more, seconds, refuses)).toBeGreaterThanOrEqual(instances);
+        expect(withReserve(some, seconds + 60, refuses)).toBeGreaterThanOrEqual(instances);
+        expect(withReserve(some, seconds, false)).toBeGreaterThanOrEqual(withReserve(some, seconds, true));
+      }),
+    );
+  });
+
+  it('lets a full fleet that refuses ask for more: its work cannot show what it turned away', () => {
+    for (let instances = 1; instances < 200; instances++) {
+      expect(Math.ceil(withReserve(instances, 0, true))).toBeGreaterThan(instances);
+    }
+  });
+});
+
+describe('enough without a zone', () => {
+  it('is the least size of which the rest does when the fullest zone is lost', () => {
+    fc.assert(
+      fc.property(fc.nat(500), fc.integer({ min: 2, max: 6 }), (needed, zones) => {
+        const left = (size: number) => size - Math.ceil(size / zones);
+        const size = withoutZone(needed, zones);
+        expect(left(size)).toBeGreaterThanOrEqual(needed);
+        if (size > 0) expect(left(size - 1)).toBeLessThan(needed);
+      }),
+    );
+  });
+});

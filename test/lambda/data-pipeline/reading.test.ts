@@ -1,0 +1,112 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { csvValues } from '../../../lambda/data-pipeline/reading/csv';
+import { linesOf } from '../../../lambda/data-pipeline/reading/lines';
+import { readRanges } from '../../../lambda/data-pipeline/reading/read-shard';
+import { planShards } from '../../../lambda/data-pipeline/reading/shard-plan';
+import { ReadingFault, type SourceRecord } from '../../../lambda/data-pipeline/reading/source-record';
+import { MemoryFiles } from './memory-store';
+
+async function read(contents: Record<string, Buffer | string>, most = 1000, shardBytes = 64): Promise<SourceRecord[]> {
+  const files = new MemoryFiles(
+    Object.fromEntries(Object.entries(contents).map(([name, text]) => [name, Buffer.from(text)])),
+  );
+  const records: SourceRecord[] = [];
+  const source = { mostRecordBytes: most };
+  for (const shard of planShards(files.list(), source, { bytes: shardBytes, files: 3 })) {
+    for await (const batch of readRanges(shard.ranges, source, files)) records.push(...batch);
+  }
+  return records;
+}
+
+const outcome = (source: SourceRecord) => ('fault' in source ? source.fault.rule : source.record);
+
+describe('the reader', () => {
+  it('gives each line once, wherever a file is cut and in whatever pieces it comes', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.string({ maxLength: 9 }).map((text) => text.replace(/[\r\n]/g, '')),
+          { maxLength: 12 },
+        ),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 9 }),
+        async (lines, endsWithFeed, step, piece) => {
+          const content = Buffer.from(lines.join('\n') + (endsWithFeed && lines.length > 0 ? '\n' : ''));
+          const files = new MemoryFiles({ f: content }, piece);
+          const found: string[] = [];
+          for (let from = 0; from < content.length; from += step) {
+            const range = { from, to: Math.min(content.length, from + step), fileBytes: content.length };
+            for await (const batch of linesOf((start, end) => files.read('f', start, end), range, 1000)) {
+              for (const line of batch) {
+                expect(content.subarray(line.offset, line.offset + line.bytes)).toEqual(line.content);
+                found.push(line.content!.toString());
+              }
+            }
+          }
+          const expected = content.length === 0 ? [] : content.toString().replace(/\n$/, '').split('\n');
+          expect(found).toEqual(expected);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('tells where each record stands and what kept the others from being read', async () => {
+    const content = Buffer.concat([
+      Buffer.from('\ufeff{"a":1}\r\n{"a":2\n\n[1]\n'),
+      Buffer.from([0x7b, 0xff, 0x7d, 0x0a]),
+      Buffer.from('{"a":"\\ud800"}\n{"a":"\\ud83d\\ude00"}\n'),
+      Buffer.from(`{"a":"${'x'.repeat(2000)}"}\n`),
+      Buffer.from(`${'{"a":'.repeat(70)}1${'}'.repeat(70)}\n`),
+      Buffer.from('{\u0000"a":1}\n{"a":3}'),
+    ]);
+    const records = await read({ 'x.jsonl': content });
+    expect(records.map(outcome)).toEqual([
+      { a: 1 },
+      'json',
+      'empty',
+      'json',
+      'encoding',
+      'encoding',
+      { a: '😀' },
+      'size',
+      'depth',
+      'encoding',
+      { a: 3 },
+    ]);
+    const last = records.at(-1)!.place;
+    expect(content.subarray(last.offset, last.offset + last.bytes).toString()).toBe('{"a":3}');
+  });
+
+  it('reads CSV with quotes from the middle of a file, and a line that is broken costs itself alone', async () => {
+    const rows = Array.from({ length: 20 }, (_, i) => `${i},"name, ""${i}""",`);
+    const records = await read({
+      'x.csv': ['id,name,note', ...rows, '99,"open', '1,2', '7,a"b,c', '8,"a"b,c', '9,x,y'].join('\n'),
+    });
+    expect(records.slice(0, 20).map(outcome)).toEqual(rows.map((_, i) => ({ id: String(i), name: `name, "${i}"` })));
+    expect(records.slice(20).map(outcome)).toEqual(['csv', 'csv', 'csv', 'csv', { id: '9', name: 'x', note: 'y' }]);
+    expect(csvValues('a,"b')).toBeInstanceOf(ReadingFault);
+  });
+
+  it('gives a document as one record, unless it is empty, too large or no text', async () => {
+    const records = await read({
+      'a.md': '\ufeff# A',
+      'b.txt': ' \n',
+      'c.txt': 'x'.repeat(1001),
+      'd.txt': Buffer.from('caf\u00e9', 'latin1'),
+      'e.png': 'ignored',
+      'f.txt': Buffer.from('wide', 'utf16le'),
+      'g.txt': '',
+    });
+    expect(records.map(outcome)).toEqual([
+      { uri: 'a.md', text: '# A', mediaType: 'text/markdown' },
+      'empty',
+      'size',
+      'encoding',
+      'encoding',
+      'empty',
+    ]);
+  });
+});

@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { VectorDistance } from '../../../lib/policy';
+import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
+import { activeIndex, switchIndex } from '../../../lambda/data-pipeline/retrieval/switch-index';
+import { putLines } from '../../../lambda/data-pipeline/running/shard-output';
+import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
+import { MemoryStore } from './memory-store';
+
+const SETTINGS = { leastRecall: 0.9, results: 2, distance: VectorDistance.COSINE, fields: ['uri'] };
+
+describe('the exact index', () => {
+  it.each(Object.values(VectorDistance))(
+    'finds the nearest by %s, over the borders of its blocks',
+    async (distance) => {
+      const store = new MemoryStore();
+      const index = await new ExactIndexes(store).create('x', { dimensions: 3, distance });
+      const vectors = Array.from({ length: 2500 }, (_, i) => ({
+        id: `v${i}`,
+        vector: [Math.sin(i), Math.cos(i * 1.7), i / 2500],
+        fields: { uri: `u${i}` },
+      }));
+      await index.put(vectors);
+      await index.put([{ id: 'v7', vector: [9, 9, 9], fields: { uri: 'new' } }]);
+      await index.seal();
+      const query = [0.3, -0.2, 0.9];
+      const length = (v: readonly number[]) => Math.hypot(...v);
+      const dot = (v: readonly number[]) => v.reduce((sum, value, i) => sum + value * query[i]!, 0);
+      const of = (v: readonly number[]) =>
+        distance === VectorDistance.COSINE
+          ? 1 - dot(v) / length(v) / length(query)
+          : length(v.map((value, i) => value - query[i]!));
+      const expected = vectors
+        .filter(({ id }) => id !== 'v7')
+        .sort((a, b) => of(a.vector) - of(b.vector))
+        .slice(0, 5);
+      const opened = (await new ExactIndexes(store).open('x'))!;
+      expect((await opened.query(query, 5)).map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+      expect((await opened.query([1, 1, 1], 1))[0]).toMatchObject(
+        distance === VectorDistance.COSINE ? { id: 'v7', fields: { uri: 'new' } } : {},
+      );
+      await expect(index.put([{ id: 'a', vector: [1], fields: {} }])).rejects.toThrow(
+        'the vector of a has 1 numbers, where the index has 3',
+      );
+    },
+  );
+});
+
+describe('the switch to a new index', () => {
+  let store: MemoryStore;
+  let indexes: ExactIndexes;
+  beforeEach(() => {
+    store = new MemoryStore();
+    indexes = new ExactIndexes(store);
+  });
+
+  const PAGES: Record<string, number[]> = { cat: [1, 0, 0], dog: [0, 1, 0], car: [0, 0, 1], bus: [0, 0.1, 1] };
+  const embed = (texts: readonly string[]) => Promise.resolve(texts.map((text) => PAGES[text]!));
+
+  async function version(name: string, pages: string[]) {
+    const lines = pages.map((page) => JSON.stringify({ id: page, uri: page, embedding: PAGES[page]!, secret: 1 }));
+    const shard = { part: await putLines(store, lines) };
+    return {
+      version: name,
+      manifest: { pipeline: 'p', embedding: { model: 'm', dimensions: 3 }, shards: [shard] } as unknown as Manifest,
+    };
+  }
+
+  const golden = (...pages: string[]) => pages.map((page) => ({ query: page, uri: page }));
+  const ask = async (page: string) => {
+    const index = await indexes.open((await activeIndex(store))!.index);
+    return (await index!.query(PAGES[page]!, 1))[0]!;
+  };
+
+  it('is made where the golden set is found, and what was deleted from the data is gone with it', async () => {
+    const first = await switchIndex(await version('1', ['cat', 'dog']), golden('cat', 'dog'), SETTINGS, {
+      store,
+      indexes,
+      embed,
+    });
+    expect(first).toMatchObject({ isSwitched: true, recall: 1, missed: [] });
+    expect(await ask('dog')).toEqual({ id: 'dog', distance: expect.closeTo(0), fields: { uri: 'dog' } });
+    const second = await switchIndex(await version('2', ['cat', 'car']), golden('cat', 'car'), SETTINGS, {
+      store,
+      indexes,
+      embed,
+    });
+    expect(second.isSwitched).toBe(true);
+    expect((await ask('dog')).id).not.toBe('dog');
+    expect(await indexes.open(first.index)).toBeUndefined();
+    expect([...store.objects.keys()].filter((key) => key.includes(first.index))).toEqual([]);
+  });
+
+  it('is not made where too little of it is found: the old index answers on, and nothing is left of the new one', async () => {
+    const first = await switchIndex(await version('1', ['cat', 'dog', 'car']), [], SETTINGS, { store, indexes, embed });
+    const second = await switchIndex(await version('2', ['cat']), golden('cat', 'dog', 'car'), SETTINGS, {
+      store,
+      indexes,
+      embed,
+    });
+    expect(second).toMatchObject({ isSwitched: false, recall: expect.closeTo(1 / 3), missed: golden('dog', 'car') });
+    expect((await activeIndex(store))!.index).toBe(first.index);
+    expect((await ask('dog')).id).toBe('dog');
+    expect([...store.objects.keys()].filter((key) => key.includes(second.index))).toEqual([]);
+  });
+});
