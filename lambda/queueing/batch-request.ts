@@ -1,7 +1,9 @@
+import { ModelKind } from '../../lib/policy/model';
 import { ApiError } from '../gateway/api-error';
 import { isRecord } from '../gateway/http-event';
-import { keepSecondsOf } from './file-upload';
-import { requestCheck, type LineRules } from './line-check';
+import { targetOf } from '../gateway/target';
+import { keepSecondsOf, told } from './file-upload';
+import type { LineRules } from './line-check';
 
 /** What a client wants to have done. */
 export interface BatchRequest {
@@ -23,26 +25,31 @@ const METADATA = { pairs: 16, key: 64, value: 512 };
  */
 export function batchRequestOf(
   body: Readonly<Record<string, unknown>>,
-  rules: Pick<LineRules, 'plan' | 'models'>,
+  rules: Pick<LineRules, 'models'> & { readonly retentionDays: number },
 ): BatchRequest {
   const { input_file_id: fileId, endpoint, completion_window: window } = body;
   if (typeof fileId !== 'string' || fileId === '') {
-    throw ApiError.invalidRequest('input_file_id must be the id of a file.', 'input_file_id');
+    const message = `input_file_id must be the id of a file of POST /v1/files, got ${told(fileId)}.`;
+    throw ApiError.invalidRequest(message, 'input_file_id');
   }
   if (typeof endpoint !== 'string' || !isEndpoint(endpoint, rules)) {
-    const paths = '/v1/chat/completions, /v1/completions, /v1/embeddings or /v1/services/{service}';
-    throw ApiError.invalidRequest(`endpoint must be ${paths}.`, 'endpoint');
+    const paths = '/v1/chat/completions, /v1/completions, /v1/embeddings or /v1/services/ and a service of your plan';
+    throw ApiError.invalidRequest(`endpoint must be ${paths}, got ${told(endpoint)}.`, 'endpoint');
   }
-  if (window !== '24h') throw ApiError.invalidRequest('completion_window must be 24h.', 'completion_window');
+  if (window !== '24h') {
+    throw ApiError.invalidRequest(`completion_window must be 24h, got ${told(window)}.`, 'completion_window');
+  }
   const metadata = metadataOf(body.metadata);
-  const outputSeconds = keepSecondsOf(body.output_expires_after, 'output_expires_after');
+  const outputSeconds = keepSecondsOf(body.output_expires_after, 'output_expires_after', rules.retentionDays);
   return { fileId, endpoint, ...(metadata && { metadata }), ...(outputSeconds !== undefined && { outputSeconds }) };
 }
 
-function isEndpoint(endpoint: string, rules: Pick<LineRules, 'plan' | 'models'>): boolean {
+/** Whether its requests can go there: a service that is not in the plan would fail each line of the batch. */
+function isEndpoint(endpoint: string, { models }: Pick<LineRules, 'models'>): boolean {
   try {
-    requestCheck({ ...rules, endpoint });
-    return true;
+    const target = targetOf('POST', endpoint);
+    if (target.kind !== 'callService') return target.kind === 'compute';
+    return models.some(({ name, kind }) => name === target.service && kind === ModelKind.SERVICE);
   } catch (error) {
     if (error instanceof ApiError) return false;
     throw error;

@@ -47,7 +47,9 @@ export class BatchesApi {
     const once = onceOf(headerOf(event, 'idempotency-key'), { path: '/v1/batches', body });
     const before = await madeBefore(batches, tenant, once);
     if (before !== undefined) return this.show(await this.find(tenant, before));
-    const { fileId, ...request } = batchRequestOf(body, { plan, models: modelsOf(plan, models) });
+    const { fileId, ...request } = batchRequestOf(body, {
+      ...{ models: modelsOf(plan, models), retentionDays: settings.retentionDays },
+    });
     const input = await this.inputOf(tenant, fileId);
     const batch = newBatch(
       { id: this.ports.newBatchId(), tenant, plan: plan.name, input, ...request },

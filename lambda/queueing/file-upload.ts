@@ -16,8 +16,17 @@ export interface FileUpload {
   readonly digest?: string;
 }
 
-/** OpenAI's bounds: an hour and 30 days, in seconds. */
-const KEEP = { min: 3600, max: 2_592_000 };
+/** OpenAI's least: an hour. Their most, 30 days, is theirs; here it is what the policy promises. */
+const LEAST_KEPT_SECONDS = 3600;
+
+const DAY_SECONDS = 86_400;
+
+/** What an upload is held against. */
+export interface UploadLimits {
+  readonly maxFileBytes: number;
+  /** Days for which files are kept, and after which the bucket deletes them. */
+  readonly retentionDays: number;
+}
 
 /**
  * Reads the body of `POST /v1/files`: a form with the file, as the OpenAI clients send it; or a JSON object that announces
@@ -25,13 +34,22 @@ const KEEP = { min: 3600, max: 2_592_000 };
  *
  * @throws ApiError that says what is wrong
  */
-export function fileUploadOf(event: HttpEvent, maxFileBytes: number): FileUpload {
-  const boundary = boundaryOf(headerOf(event, 'content-type'));
+export function fileUploadOf(event: HttpEvent, limits: UploadLimits): FileUpload {
+  const type = headerOf(event, 'content-type');
+  const boundary = boundaryOf(type);
+  if (boundary === undefined && !isJson(type)) {
+    const ways =
+      'multipart/form-data with the fields purpose and file (curl -F purpose=batch -F file=@requests.jsonl), ' +
+      'or application/json that announces a large file';
+    throw refused('unsupported_content_type', `A file is sent as ${ways}; got content-type ${type?.slice(0, 64)}.`);
+  }
   const upload =
-    boundary === undefined ? announcedUpload(jsonBodyOf(event)) : formUpload(parseMultipart(bytesOf(event), boundary));
+    boundary === undefined
+      ? announcedUpload(jsonBodyOf(event), limits)
+      : formUpload(parseMultipart(bytesOf(event), boundary), limits);
   if (upload.bytes === 0) throw refused('empty_file', 'The file is empty.', 'file');
-  if (upload.bytes > maxFileBytes) {
-    throw refused('file_too_large', `The file has ${upload.bytes} bytes; the most is ${maxFileBytes}.`, 'file');
+  if (upload.bytes > limits.maxFileBytes) {
+    throw refused('file_too_large', `The file has ${upload.bytes} bytes; the most is ${limits.maxFileBytes}.`, 'file');
   }
   return upload;
 }
@@ -39,55 +57,80 @@ export function fileUploadOf(event: HttpEvent, maxFileBytes: number): FileUpload
 /**
  * Reads an expiration policy: `{ "anchor": "created_at", "seconds": … }`.
  *
- * @throws ApiError for one that is none
+ * @param retentionDays for which files are kept at most: a longer promise would be broken by the bucket's lifecycle
+ * @throws ApiError for one that is none, or that goes beyond that
  */
-export function keepSecondsOf(policy: unknown, field: string): number | undefined {
+export function keepSecondsOf(policy: unknown, field: string, retentionDays: number): number | undefined {
   if (policy == null) return undefined;
-  if (!isRecord(policy)) throw ApiError.invalidRequest(`${field} must be an object.`, field);
-  if (policy.anchor !== 'created_at') {
-    throw ApiError.invalidRequest(`${field}.anchor must be created_at.`, `${field}.anchor`);
+  if (!isRecord(policy)) {
+    const shape = '{"anchor": "created_at", "seconds": …}';
+    throw ApiError.invalidRequest(`${field} must be an object, ${shape}, got ${told(policy)}.`, field);
   }
-  const { seconds } = policy;
-  if (!Number.isSafeInteger(seconds) || (seconds as number) < KEEP.min || (seconds as number) > KEEP.max) {
-    const message = `${field}.seconds must be a whole number from ${KEEP.min} to ${KEEP.max}.`;
-    throw ApiError.invalidRequest(message, `${field}.seconds`);
+  const { anchor, seconds } = policy;
+  if (anchor !== 'created_at') {
+    throw ApiError.invalidRequest(`${field}.anchor must be created_at, got ${told(anchor)}.`, `${field}.anchor`);
   }
-  return seconds as number;
+  const most = retentionDays * DAY_SECONDS;
+  if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < LEAST_KEPT_SECONDS || seconds > most) {
+    const days = retentionDays === 1 ? 'the day' : `the ${retentionDays} days`;
+    const range = `from ${LEAST_KEPT_SECONDS} to ${most}, ${days} for which files are kept here`;
+    throw ApiError.invalidRequest(
+      `${field}.seconds must be a whole number ${range}, got ${told(seconds)}.`,
+      `${field}.seconds`,
+    );
+  }
+  return seconds;
 }
 
-function formUpload(parts: readonly FormPart[]): FileUpload {
+/** A client's value in a message to it. */
+export function told(value: unknown): string {
+  return value === undefined ? 'none' : JSON.stringify(value).slice(0, 64);
+}
+
+function formUpload(parts: readonly FormPart[], { retentionDays }: UploadLimits): FileUpload {
   const part = (name: string) => parts.find((candidate) => candidate.name === name);
   const text = (name: string) => part(name)?.body.toString('utf8');
   mustBeBatch(text('purpose'));
   const file = part('file');
-  if (file?.filename === undefined) throw ApiError.invalidRequest('file must be a file of the form.', 'file');
+  if (file?.filename === undefined) {
+    const fault = file ? 'The field file is text' : 'The form has no field file';
+    const message = `${fault}: it must be a file with a name (curl -F file=@requests.jsonl).`;
+    throw ApiError.invalidRequest(message, 'file');
+  }
   const [anchor, seconds] = [text('expires_after[anchor]'), text('expires_after[seconds]')];
-  const policy = anchor === undefined && seconds === undefined ? undefined : { anchor, seconds: Number(seconds) };
+  // A form has text only: what is no number is told as it came.
+  const number = /^\d{1,15}$/.test(seconds ?? '') ? Number(seconds) : seconds;
+  const policy = anchor === undefined && seconds === undefined ? undefined : { anchor, seconds: number };
   const content = file.body;
   return {
     ...{ filename: filenameOf(file.filename), bytes: content.length, content, digest: hash('sha256', content) },
-    ...keep(policy),
+    ...keep(policy, retentionDays),
   };
 }
 
-function announcedUpload(body: Readonly<Record<string, unknown>>): FileUpload {
+function announcedUpload(body: Readonly<Record<string, unknown>>, { retentionDays }: UploadLimits): FileUpload {
   mustBeBatch(body.purpose);
   const { bytes, filename } = body;
   if (!Number.isSafeInteger(bytes) || (bytes as number) < 0) {
     throw ApiError.invalidRequest('bytes must be the size of the file, a whole number.', 'bytes');
   }
-  return { filename: filenameOf(filename), bytes: bytes as number, ...keep(body.expires_after) };
+  return { filename: filenameOf(filename), bytes: bytes as number, ...keep(body.expires_after, retentionDays) };
 }
 
-function keep(policy: unknown): Pick<FileUpload, 'keepSeconds'> {
-  const keepSeconds = keepSecondsOf(policy, 'expires_after');
+/** As API Gateway has it, a body without a type is JSON. */
+function isJson(type: string | undefined): boolean {
+  return /^application\/json\s*(;|$)/i.test(type ?? 'application/json');
+}
+
+function keep(policy: unknown, retentionDays: number): Pick<FileUpload, 'keepSeconds'> {
+  const keepSeconds = keepSecondsOf(policy, 'expires_after', retentionDays);
   return keepSeconds === undefined ? {} : { keepSeconds };
 }
 
 function mustBeBatch(purpose: unknown): void {
   if (purpose === 'batch') return;
-  const given = typeof purpose === 'string' ? `, got ${purpose.slice(0, 64)}` : '';
-  throw ApiError.invalidRequest(`purpose must be batch: files for anything else are not kept here${given}.`, 'purpose');
+  const message = `purpose must be batch, got ${told(purpose)}: files for anything else are not kept here.`;
+  throw ApiError.invalidRequest(message, 'purpose');
 }
 
 function filenameOf(name: unknown): string {

@@ -36,7 +36,7 @@ export class FilesApi {
   /** `POST /v1/files` */
   public async create({ event, caller }: ApiRequest): Promise<ApiAnswer> {
     const { files, batches, shelves, settings } = this.ports;
-    const { content, ...upload } = fileUploadOf(event, settings.maxFileBytes);
+    const { content, ...upload } = fileUploadOf(event, settings);
     const once = onceOf(headerOf(event, 'idempotency-key'), { path: '/v1/files', ...upload });
     const before = await madeBefore(batches, caller.tenant, once);
     if (before !== undefined) return this.created(await this.find(caller.tenant, before));

@@ -215,10 +215,12 @@ class Finaliser {
   private async addFile(id: string, bytes: number, kind: 'output' | 'error'): Promise<void> {
     const { tenant, outputSeconds, id: batchId } = this.batch;
     const createdAt = this.ports.now();
+    // The policy may have become shorter since the batch was made, and the bucket's lifecycle with it.
+    const most = this.rules.retentionDays * 86_400;
     const file: FileRecord = {
       ...{ id, tenant, bytes, createdAt, purpose: 'batch_output', status: 'uploaded' },
       filename: `${batchId}_${kind}.jsonl`,
-      expiresAt: createdAt + (outputSeconds ?? this.rules.retentionDays * 86_400),
+      expiresAt: createdAt + Math.min(outputSeconds ?? most, most),
     };
     await this.ports.files.add(file);
   }

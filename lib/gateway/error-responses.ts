@@ -50,7 +50,10 @@ const RESPONSES: Record<string, ErrorResponse> = {
   TooLarge: {
     type: apigateway.ResponseType.REQUEST_TOO_LARGE,
     status: 413,
-    message: '"The request is larger than 10 MB."',
+    // 10 MB are API Gateway's bound, 6 those of the function's event, in which a file stands in base 64.
+    message:
+      '"The request is too large: a body has at most 6 MB, a form with a file 4.4 MB. For a larger file, POST /v1/files ' +
+      'takes application/json with purpose, filename and bytes, and answers with an upload_url to PUT it to."',
     kind: 'invalid_request_error',
     code: 'request_too_large',
   },

@@ -220,6 +220,8 @@ describe('the front that stands for API Gateway', () => {
     expect(response.status).toBe(400);
     expect(await messageOf(response)).toBe("does not fit: [must have required property 'model', /share must be > 0]");
     expect(await messageOf(await post('{"model":'))).toContain('not valid JSON');
+    now += 60_000;
+    expect(await messageOf(await post(''))).toContain('the body is empty');
   });
 
   it('takes a body that fits, and one of a type without a model', async () => {
@@ -227,6 +229,27 @@ describe('the front that stands for API Gateway', () => {
       (await post('{"model":"m","share":0.5}', { 'content-type': 'application/json; charset=utf-8' })).status,
     ).toBe(201);
     expect((await post('text', { 'content-type': 'text/plain' })).status).toBe(201);
+  });
+
+  it('refuses a form of which the event would be larger than Lambda takes, in base64', async () => {
+    const form = (bytes: number) => {
+      const data = new FormData();
+      data.append('file', new Blob([Buffer.alloc(bytes)]), 'zeros.bin');
+      return call('/v1/chat', { method: 'POST', body: data });
+    };
+    serve = (_event, stream) =>
+      void awslambda.HttpResponseStream.from(stream, { statusCode: 200, headers: {} }).end('x');
+    expect((await form(4_700_000)).status).toBe(200);
+    expect((await form(4_720_000)).status).toBe(413);
+  });
+
+  it('refuses a text of which the event would be larger than Lambda takes, as JSON writes it', async () => {
+    // A quote is two bytes there.
+    const text = (bytes: number) => post('"'.repeat(bytes), { 'content-type': 'text/plain' });
+    serve = (_event, stream) =>
+      void awslambda.HttpResponseStream.from(stream, { statusCode: 200, headers: {} }).end('x');
+    expect((await text(3_100_000)).status).toBe(200);
+    expect((await text(3_150_000)).status).toBe(413);
   });
 
   it('refuses a body beyond 10 MB', async () => {

@@ -37,6 +37,12 @@ export interface AnsweredRequest {
 /** API Gateway's limit of a payload, which cannot be raised. */
 const MOST_BODY_BYTES = 10 * 1024 * 1024;
 
+/** Lambda's limit of an event: 6 MiB and 100 bytes. The gateway passes on its refusal as one of its own. */
+const MOST_EVENT_BYTES = 6 * 1024 * 1024 + 100;
+
+/** JSON writes a byte of a body in six at the most: a smaller body's event is not worth measuring. */
+const SMALL_BODY_BYTES = 1024 * 1024 - 64 * 1024;
+
 type PreparedRoute = Route & { readonly checks: ReadonlyMap<string, BodyCheck> };
 
 /**
@@ -128,7 +134,12 @@ export class ApiGatewayFront {
   ): Promise<void> {
     const type = request.message.headers['content-type'];
     const sent = { bytes: body, isBinary: isBinary(type, this.props.api.binaryMediaTypes) };
-    const { stream, ended } = lambda.invokeStreaming(proxyEvent(request, match, caller, sent, Date.now()));
+    const event = proxyEvent(request, match, caller, sent, Date.now());
+    const isMeasured = body.length > SMALL_BODY_BYTES;
+    if (isMeasured && Buffer.byteLength(JSON.stringify(event)) > MOST_EVENT_BYTES) {
+      throw new GatewayError('REQUEST_TOO_LARGE');
+    }
+    const { stream, ended } = lambda.invokeStreaming(event);
     const answer = new StreamedResponse();
     // Its failure is seen where the answer is read.
     pipeline(stream, answer, () => undefined);

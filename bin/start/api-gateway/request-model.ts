@@ -15,6 +15,7 @@ export function bodyChecks(schemas: ReadonlyMap<string, object>): ReadonlyMap<st
 }
 
 function check(validate: ValidateFunction, body: string): string | undefined {
+  if (body.trim() === '') return '[the body is empty: it must be JSON]';
   let value: unknown;
   try {
     value = JSON.parse(body);

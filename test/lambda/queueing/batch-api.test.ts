@@ -261,17 +261,22 @@ if (!hasMoto) {
       const file = await upload([chatLine('one')]);
       const changes = [
         { endpoint: '/v1/responses' as const },
+        { endpoint: '/v1/services/none' as '/v1/responses' },
         { completion_window: '1h' as '24h' },
         { metadata: { long: 'x'.repeat(513) } },
         { output_expires_after: { anchor: 'created_at' as const, seconds: 60 } },
+        { output_expires_after: { anchor: 'created_at' as const, seconds: 30 * 86_400 + 1 } },
       ];
       const told = await Promise.all(changes.map((change) => refusal(begin(file.id, change))));
       expect(told.map(({ status, param }) => [status, param])).toEqual([
         [400, 'endpoint'],
+        [400, 'endpoint'],
         [400, 'completion_window'],
         [400, 'metadata'],
         [400, 'output_expires_after.seconds'],
+        [400, 'output_expires_after.seconds'],
       ]);
+      expect(told.at(-1)!.message).toContain('from 3600 to 2592000, the 30 days for which files are kept here');
       const batch = await begin(file.id);
       await settle();
       const output = (await client.batches.retrieve(batch.id)).output_file_id!;

@@ -180,6 +180,19 @@ describe('putting results together', () => {
     expect(at.output()).toHaveLength(20);
   });
 
+  it.each([
+    ['as long as the client asked for', 86_400, 86_400],
+    ['no longer than the policy keeps them by now', 60 * 86_400, 30 * 86_400],
+    ['as long as the policy says, where the client has not', undefined, 30 * 86_400],
+  ])('keeps results %s', async (_, outputSeconds, kept) => {
+    const at = surroundings(['answered']);
+    const asked = { ...at.record(), ...(outputSeconds !== undefined && { outputSeconds }) };
+    at.memory.batchRows.set(asked.id, asked);
+    await at.run();
+    const file = at.memory.fileRows.get(at.record().result!.outputFileId!)!;
+    expect(file.expiresAt - file.createdAt).toBe(kept);
+  });
+
   it('puts better results in the place of errors after a redrive', async () => {
     const at = surroundings(['answered', 'fault']);
     await at.run();

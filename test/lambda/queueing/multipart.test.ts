@@ -110,20 +110,55 @@ describe('an upload', () => {
     return event(`--b\r\n${[...parts, last].join('\r\n--b\r\n')}\r\n--b--`, 'multipart/form-data; boundary=b');
   };
   const jsonOf = (body: object) => event(JSON.stringify(body), 'application/json');
-  const paramOf = (of: ReturnType<typeof event>) => {
+  const limits = { maxFileBytes: 1000, retentionDays: 7 };
+  const errorOf = (of: ReturnType<typeof event>) => {
     try {
-      fileUploadOf(of, 1000);
+      fileUploadOf(of, limits);
     } catch (error) {
-      if (error instanceof ApiError) return error.body.error.param;
+      if (error instanceof ApiError) return error.body.error;
     }
-    return 'none';
+    return { param: 'none', message: '' };
   };
+  const paramOf = (of: ReturnType<typeof event>) => errorOf(of).param;
 
   it('says for how long it is to be kept', () => {
     const fields = { purpose: 'batch', 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': '3600' };
-    expect(fileUploadOf(formOf(fields), 1000)).toMatchObject({ bytes: 1, filename: 'x.jsonl', keepSeconds: 3600 });
+    expect(fileUploadOf(formOf(fields), limits)).toMatchObject({ bytes: 1, filename: 'x.jsonl', keepSeconds: 3600 });
     expect(paramOf(formOf({ ...fields, 'expires_after[seconds]': '59' }))).toBe('expires_after.seconds');
     expect(paramOf(formOf({ ...fields, 'expires_after[anchor]': 'never' }))).toBe('expires_after.anchor');
+    expect(paramOf(formOf({ ...fields, 'expires_after[seconds]': '3600.5' }))).toBe('expires_after.seconds');
+  });
+
+  it('is told how files are sent, where it is neither a form nor an announcement', () => {
+    for (const type of ['application/octet-stream', 'application/jsonl', 'text/plain']) {
+      const { message } = errorOf(event('{"custom_id":"a"}', type));
+      expect(message).toContain('multipart/form-data with the fields purpose and file');
+      expect(message).toContain(`got content-type ${type}.`);
+    }
+    const field = 'content-disposition: form-data; name="purpose"\r\n\r\nbatch';
+    const form = (...parts: string[]) =>
+      event(`--b\r\n${parts.join('\r\n--b\r\n')}\r\n--b--`, 'multipart/form-data; boundary=b');
+    expect(errorOf(form(field)).message).toContain('The form has no field file: it must be a file');
+    const text = 'content-disposition: form-data; name="file"\r\n\r\n{}';
+    expect(errorOf(form(field, text)).message).toContain('The field file is text: it must be a file');
+  });
+
+  it('is not promised to be kept for longer than the policy keeps files', () => {
+    const announced = { purpose: 'batch', filename: 'x.jsonl', bytes: 10 };
+    const jsonFor = (seconds: unknown) => jsonOf({ ...announced, expires_after: { anchor: 'created_at', seconds } });
+    const formFor = (seconds: string) =>
+      formOf({ purpose: 'batch', 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': seconds });
+    expect(fileUploadOf(jsonFor(604_800), limits)).toMatchObject({ keepSeconds: 604_800 });
+    for (const upload of [jsonFor(604_801), formFor('604801')]) {
+      expect(errorOf(upload)).toMatchObject({
+        param: 'expires_after.seconds',
+        message:
+          'expires_after.seconds must be a whole number from 3600 to 604800, the 7 days for which files are kept here, ' +
+          'got 604801.',
+      });
+    }
+    expect(errorOf(formFor('a week')).message).toMatch(/, got "a week"\.$/);
+    expect(errorOf(jsonOf({ ...announced, expires_after: { anchor: 'created_at' } })).message).toMatch(/, got none\.$/);
   });
 
   it('is refused with the field that is wrong', () => {
@@ -133,6 +168,7 @@ describe('an upload', () => {
     expect(paramOf(jsonOf({ ...announced, bytes: '10' }))).toBe('bytes');
     expect(paramOf(jsonOf({ ...announced, filename: 'a\nb' }))).toBe('filename');
     expect(paramOf(jsonOf({ ...announced, bytes: 1001 }))).toBe('file');
+    expect(errorOf(jsonOf({ ...announced, purpose: 'vision' })).message).toContain('must be batch, got "vision"');
     expect(paramOf(formOf({}))).toBe('purpose');
     expect(paramOf(formOf({ purpose: 'batch' }, 'x'.repeat(1001)))).toBe('file');
     expect(paramOf(formOf({ purpose: 'batch' }, ''))).toBe('file');
