@@ -1,8 +1,16 @@
-/** Prints `N passed, N failed, N skipped` from the results file of Jest: `node .ci/summary.mjs FILE`. */
-import { readFileSync } from 'node:fs';
+/** Prints `N passed, N failed, N skipped` from the results files of Jest, summed: `node .ci/summary.mjs FILE...`. */
+import { existsSync, readFileSync } from 'node:fs';
 
-const results = JSON.parse(readFileSync(process.argv[2], 'utf8'));
-// A suite that does not even load has no tests to count, and counts as one failure.
-const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
-const skipped = results.numPendingTests + results.numTodoTests;
-console.log(`${results.numPassedTests} passed, ${failed} failed, ${skipped} skipped`);
+const sums = { passed: 0, failed: 0, skipped: 0 };
+for (const file of process.argv.slice(2)) {
+  // A run that ended before it could tell counts as one failure, as does a suite that does not even load.
+  if (!existsSync(file)) {
+    sums.failed += 1;
+    continue;
+  }
+  const results = JSON.parse(readFileSync(file, 'utf8'));
+  sums.passed += results.numPassedTests;
+  sums.failed += results.numFailedTests + results.numRuntimeErrorTestSuites;
+  sums.skipped += results.numPendingTests + results.numTodoTests;
+}
+console.log(`${sums.passed} passed, ${sums.failed} failed, ${sums.skipped} skipped`);

@@ -1,4 +1,4 @@
-/** What a request's `cache-control` header allows (RFC 9111, section 5.2.1). */
+/** What the `cache-control` header of a request allows (RFC 9111, section 5.2.1); of an answer, `noStore` alone is heeded. */
 export interface CacheControl {
   /** Do not answer from the cache. The new answer may be stored. */
   readonly noCache: boolean;

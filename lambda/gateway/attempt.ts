@@ -1,5 +1,6 @@
 import type { ResolvedBackend } from '../../lib/policy/defaults';
 import type { Outcome } from '../circuit-breaking/outcome-window';
+import { parseCacheControl } from '../caching/cache-control';
 import { cooldownMs } from '../circuit-breaking/cooldown';
 import type { Attempt } from '../fault-tolerance/route';
 import { ApiError } from './api-error';
@@ -22,6 +23,8 @@ export interface WholeAnswer {
   readonly usage: Usage;
   readonly firstByteMs: number;
   readonly outcome: Outcome;
+  /** Whether the backend lets it be stored: its `cache-control` does not say `no-store`. */
+  readonly mayBeStored: boolean;
 }
 
 /** A stream whose first event has arrived. */
@@ -36,6 +39,8 @@ export interface StreamedAnswer {
   readonly firstByteMs: number;
   /** Outcome if the stream comes to its end. */
   readonly outcome: Outcome;
+  /** Whether the backend lets it be stored: its `cache-control` does not say `no-store`. */
+  readonly mayBeStored: boolean;
 }
 
 /** Larger answers are not buffered: a function has to hold the text several times over. */
@@ -94,6 +99,10 @@ export async function attempt(
 /** A service may answer in a stream where it was asked to, or else whole; a model must do as it was asked. */
 function streams({ headers }: BackendAnswer, { endpoint, stream }: InferenceRequest): boolean {
   return stream && (endpoint !== 'service' || isEventStream(headers['content-type']));
+}
+
+function letsStore({ headers }: BackendAnswer): boolean {
+  return !parseCacheControl(headers['cache-control']).noStore;
 }
 
 function isEventStream(contentType: string | undefined): boolean {
@@ -161,7 +170,9 @@ async function whole(
     if (isError(json)) throw new BackendFailure('broken', 'the answer with status 200 is an error');
   }
   const usage = reportedUsage(json) ?? usageSeen(request.inputTokens, generatedBytes(json));
-  return { kind: 'answered', answer: { kind: 'whole', body, usage, firstByteMs: answer.firstByteMs, outcome } };
+  const { firstByteMs } = answer;
+  const mayBeStored = letsStore(answer);
+  return { kind: 'answered', answer: { kind: 'whole', body, usage, firstByteMs, outcome, mayBeStored } };
 }
 
 async function begun(
@@ -185,7 +196,11 @@ async function begun(
       answer.discard();
     };
     const { firstByteMs } = answer;
-    return { kind: 'answered', answer: { kind: 'stream', head, rest, discard, transcript, firstByteMs, outcome } };
+    const mayBeStored = letsStore(answer);
+    return {
+      kind: 'answered',
+      answer: { kind: 'stream', head, rest, discard, transcript, firstByteMs, outcome, mayBeStored },
+    };
   } catch (error) {
     answer.discard();
     throw error;

@@ -238,7 +238,8 @@ async function answer(
     const { model } = computation.request;
     if (model.price) record.cost = moneyOf({ model, ...result.usage });
     const calls = [...routed.finished, { outcome: result.outcome, ...call }];
-    const storable = result.text !== undefined && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
+    const isKnown = result.text !== undefined && answered.mayBeStored;
+    const storable = isKnown && Buffer.byteLength(result.text) <= mostEntryBytes(ports.policy.cache);
     const contentType = answered.kind === 'stream' ? STREAM_TYPE : JSON_TYPE;
     const entry = storable && { contentType, servedBy: end.backend.name, body: result.text ?? '' };
     void settleQuietly(reservation, { used: result.usage, calls, ...(entry && { entry }) });

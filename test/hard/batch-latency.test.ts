@@ -8,8 +8,8 @@ import { WorkerProcess } from './worker-process';
 import type { Call, Reply } from './workers/function-instance';
 
 const SECONDS = Number(process.env.HARD_SECONDS ?? 12);
-/** Requests a second of interactive clients, each of which takes the model so long. */
-const RATE = 8;
+/** Requests a second of interactive clients, each of which takes the model so long: what the ceiling keeps free bears them. */
+const RATE = 5;
 const ANSWER_MS = 1000;
 /** Requests that the model works on at the same time; more of them wait. */
 const SLOTS = 20;

@@ -115,6 +115,19 @@ describe('a service behind the gateway', () => {
     expect((await send(body, { path: '/v1/services/other' })).headers['x-cache']).toBe('miss');
   });
 
+  it('is asked again each time where it says that its answers are not to be stored, streamed or not', async () => {
+    const send = start({ cache: {} });
+    const headers = { 'cache-control': 'private, no-store' };
+    first.behave = (response) => response.writeHead(200, { 'content-type': 'application/json', ...headers }).end('[1]');
+    const answers = [await send({ query: 'x' }), await send({ query: 'x' })];
+    first.behave = (response) =>
+      response.writeHead(200, { 'content-type': 'text/event-stream', ...headers }).end(event([1]));
+    const streamed = { query: 'x', stream: true };
+    answers.push(await send(streamed), await send(streamed));
+    expect(answers.map((answer) => [answer.status, answer.headers['x-cache']])).toEqual(Array(4).fill([200, 'miss']));
+    expect(first.calls).toHaveLength(4);
+  });
+
   it('is computed once under an idempotency key, which holds for one service', async () => {
     const send = start();
     const headers = { 'idempotency-key': 'one' };
