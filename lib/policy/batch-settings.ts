@@ -9,8 +9,8 @@ export interface BatchSettings {
   readonly ceiling?: number;
 
   /**
-   * Items of background work in progress at the same time, all tenants together, 2 to 10,000. From 20 on in steps of
-   * ten, since a worker takes ten at a time: of anything between, the step below.
+   * Items of background work in progress at the same time, all tenants together, 2 to 10,000. From 10 on in steps of
+   * five, since a worker takes five at a time (more beyond 5,000): of anything between, the step below.
    *
    * @default 50
    */

@@ -52,7 +52,7 @@ export interface BatchJobsProps {
   readonly gateway: IInferenceGateway;
 
   /**
-   * Memory of a worker, in MB. It holds the requests and answers of ten items.
+   * Memory of a worker, in MB. It holds the requests and answers of five items.
    *
    * @default 1024
    */

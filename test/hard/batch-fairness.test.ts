@@ -6,7 +6,7 @@ import { report } from './report';
 const SMALL = 40;
 const TIMES = 50;
 /** As many as `parallelItems` comes to where a policy does not set it. */
-const WORKERS = 5;
+const WORKERS = 10;
 const ROUNDS = 3;
 
 jest.setTimeout(240_000);
@@ -24,7 +24,7 @@ describeOnRealStore('two tenants, one with fifty times the work of the other', (
         backends: [{ name: 'model', url }],
         models: [{ name: 'llama', backends: ['model'] }],
       }),
-      { timeoutMs: 60_000, batchSize: 10, parallel: 1, twice: 0 },
+      { timeoutMs: 60_000, batchSize: 5, parallel: 1, twice: 0 },
     );
   });
   afterAll(() => platform.close());

@@ -95,7 +95,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       ]);
       expect(feeds.sort()).toEqual(
         [
-          [arnOf(WORK_QUEUE_URL!), functionThat(account, WORKER).FunctionArn, 10],
+          [arnOf(WORK_QUEUE_URL!), functionThat(account, WORKER).FunctionArn, 5],
           [arnOf(CONTROL_QUEUE_URL!), functionThat(account, CONTROL).FunctionArn, 1],
         ].sort(),
       );

@@ -14,6 +14,11 @@ class Group<T extends OrderedMessage> {
   private head = 0;
   public inFlight = 0;
 
+  /** How many wait, at most. */
+  public get backlog(): number {
+    return this.messages.length - this.head;
+  }
+
   public push(message: T, place: number): void {
     this.messages.push({ message, place });
   }
@@ -41,15 +46,16 @@ class Group<T extends OrderedMessage> {
 }
 
 /**
- * The order in which a fair queue gives its messages out: the oldest first, but a group that has more than its share of
- * what is in flight yields to the group that has the least. SQS does not publish its measure of a noisy neighbour; here
- * the share is an equal one for each group that has messages. Messages without a group are nobody's and never noisy.
+ * The order in which a fair queue gives its messages out: the oldest first, but a group that has its share of what is in
+ * flight yields to the group that has the least of it, and of equals to the one with the fewest that wait. SQS does not
+ * publish its measure of a noisy neighbour; here the share is an equal one for each group that has messages. Messages
+ * without a group are nobody's and never noisy.
  */
 export class FairOrder<T extends OrderedMessage> {
   private readonly groups = new Map<string | undefined, Group<T>>();
   private readonly byAge = new IndexedHeap<Group<T>>((a, b) => a.oldest()! < b.oldest()!);
   private readonly byLoad = new IndexedHeap<Group<T>>(
-    (a, b) => a.inFlight < b.inFlight || (a.inFlight === b.inFlight && a.oldest()! < b.oldest()!),
+    (a, b) => a.inFlight < b.inFlight || (a.inFlight === b.inFlight && a.backlog < b.backlog),
   );
   private places = 0;
   private inFlight = 0;
@@ -69,7 +75,7 @@ export class FairOrder<T extends OrderedMessage> {
     const oldest = this.byAge.first();
     if (!oldest) return undefined;
     const share = this.inFlight / this.groups.size;
-    const isNoisy = oldest.inFlight > share && oldest !== this.groups.get(undefined);
+    const isNoisy = oldest.inFlight >= share && oldest !== this.groups.get(undefined);
     const group = isNoisy ? this.byLoad.first()! : oldest;
     const message = group.shift()!;
     message.isWaiting = false;

@@ -5,8 +5,10 @@ import { batchWorkers } from '../../../lib/policy/batch-workers';
 describe('the workers of background work', () => {
   it.each([
     [2, { workers: 2, itemsEach: 1 }],
-    [13, { workers: 2, itemsEach: 6 }],
-    [50, { workers: 5, itemsEach: 10 }],
+    [9, { workers: 2, itemsEach: 4 }],
+    [13, { workers: 2, itemsEach: 5 }],
+    [50, { workers: 10, itemsEach: 5 }],
+    [5001, { workers: 833, itemsEach: 6 }],
     [10_000, { workers: 1000, itemsEach: 10 }],
   ])('for %i items at once', (parallelItems, expected) => {
     expect(batchWorkers({ parallelItems })).toEqual(expected);
