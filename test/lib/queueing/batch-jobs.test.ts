@@ -146,8 +146,8 @@ describe('the queues of batch jobs', () => {
   });
 
   it.each([
-    [undefined, 5, 10],
-    [13, 2, 6],
+    [undefined, 10, 5],
+    [13, 2, 5],
     [10_000, 1000, 10],
   ])('give out %p items at once: %i workers, %i items each', (parallelItems, workers, itemsEach) => {
     const batch = parallelItems === undefined ? {} : { batch: { parallelItems } };
