@@ -49,6 +49,14 @@ if (!hasMoto) {
       await queue.remove([receipt]);
       return { kind: (JSON.parse(body) as { kind: string }).kind, failure };
     };
+    /** The same for all messages up to one of a kind: news of an earlier batch, told anew, may come in between. */
+    const controlUntil = async (kind: string) => {
+      for (let i = 0; i < 10; i++) {
+        const outcome = await controlOnce();
+        if (outcome.kind === kind) return outcome;
+      }
+      throw new Error(`the control queue holds no message of the kind ${kind}`);
+    };
     const megabyte = ({ custom_id: id }: { custom_id: string }) => answer(id.padEnd(1_200_000, 'x'));
     /** A large batch that is cancelled when its split has died half-way, and some of it has large results. */
     const cancelled = async () => {
@@ -56,7 +64,7 @@ if (!hasMoto) {
       let sends = FLIGHT_CALLS;
       account.recorders.control.refuses = ({ headers }) =>
         headers['x-amz-target'] === 'AmazonSQS.SendMessageBatch' && sends-- <= 0;
-      expect(await controlOnce()).toEqual({ kind: 'split', failure: expect.stringContaining('SendMessageBatch') });
+      expect((await controlUntil('split')).failure).toContain('SendMessageBatch');
       account.recorders.control.refuses = () => false;
       await client.batches.cancel(batch.id);
       await endAll();
@@ -99,7 +107,7 @@ if (!hasMoto) {
         'of an output file',
         async () => {
           const batch = await begin(Array.from({ length: 9 }, (_, i) => chatLine(`r${i}`)));
-          expect(await controlOnce()).toEqual({ kind: 'split', failure: null });
+          expect((await controlUntil('split')).failure).toBeNull();
           await account.work(megabyte);
           return batch;
         },
@@ -122,8 +130,8 @@ if (!hasMoto) {
       await begin([chatLine('one')]);
       await account.control();
       await account.work(() => answer('ok'));
-      const kinds = [(await controlOnce()).kind, (await controlOnce()).kind];
-      expect(kinds).toEqual(['finalise', 'notify']);
+      expect((await controlUntil('finalise')).failure).toBeNull();
+      expect((await controlUntil('notify')).failure).toBeNull();
     });
 
     it('sweeps', async () => {
