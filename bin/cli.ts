@@ -45,6 +45,7 @@ interface SimulateFlags {
   readonly scaleInInterval?: number;
   readonly tokensPerInstance?: number;
   readonly survivesZoneLoss?: boolean;
+  readonly boundedAdmission: boolean;
   readonly firstToken?: number;
   readonly seed: number;
   readonly svg?: string;
@@ -148,6 +149,10 @@ program
   .option('--scale-in <seconds>', 'how long less must have done before an instance goes (default: by signal)', above(0))
   .option('--scale-in-interval <seconds>', 'least time from one that goes to the next (default: by signal)', above(0))
   .option('--tokens-per-instance <number>', 'tokens in progress that an instance can carry', whole(1))
+  .option(
+    '--no-bounded-admission',
+    'servers of fleet-load queue what is too much, in place of the gateway turning it away',
+  )
   .option('--survives-zone-loss', 'fleet-load keeps so many instances that one zone may be lost')
   .option('--first-token <ms>', 'objective for inputs of up to 1024 tokens (default: 2000)', above(0))
   .option('--seed <number>', 'the same seed gives the same result', whole(0), 1)

@@ -76,14 +76,14 @@ export function score(name, planFor, traces, more) {
   const hours = mean(runs, (run) => run.result.instanceHours);
   const cells = [
     (hours * profile.gpus).toFixed(0).padStart(9),
-    (hours / bound).toFixed(2).padStart(8),
+    (hours / bound).toFixed(2).padStart(9),
     `${(100 * mean(runs, 'inTime')).toFixed(2)} %`.padStart(9),
-    mean(runs, 'firstTokenP99').toFixed(2).padStart(8),
+    mean(runs, 'firstTokenP99').toFixed(2).padStart(9),
     mean(runs, (run) => run.result.launches)
       .toFixed(0)
-      .padStart(8),
+      .padStart(9),
   ];
-  console.log(`  ${name.padEnd(38)}${cells.join('')}`);
+  console.log(`  ${name.padEnd(46)}${cells.join('')}`);
   return runs;
 }
 
@@ -91,7 +91,7 @@ export function heading(text, traces) {
   const bound = mean(traces, (trace) => lowerBoundHours(trace, profile, MIN_CAPACITY)) * profile.gpus;
   console.log(`\n${text}; lower bound ${bound.toFixed(0)} GPU-hours`);
   console.log(
-    `  ${''.padEnd(38)}${'GPU-hours'.padStart(9)}${'× bound'.padStart(8)}${'in time'.padStart(9)}${'p99 s'.padStart(8)}${'launches'.padStart(8)}`,
+    `  ${''.padEnd(46)}${'GPU-hours'.padStart(9)}${'× bound'.padStart(8)}${'in time'.padStart(9)}${'p99 s'.padStart(8)}${'launches'.padStart(9)}`,
   );
 }
 

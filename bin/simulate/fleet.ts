@@ -1,3 +1,4 @@
+import { roomOf } from '../../lambda/load-balancing/room';
 import { type Agenda, Happening } from './agenda';
 import { type Balancer, balancer, type BalancerSettings } from './balancers';
 import { Instance } from './instance';
@@ -33,6 +34,8 @@ export interface FleetPlan {
   readonly balancing: BalancerSettings;
   /** Undefined for a fleet of constant size. */
   readonly scaling?: FleetTracking;
+  /** Tokens that an instance is rated at, where the gateway lets in no more than they carry; undefined for no bound. */
+  readonly boundedByTokens?: number;
 }
 
 /** What a fleet needs of the run. */
@@ -63,6 +66,10 @@ export class Fleet {
   private readonly tracking: TargetTracking | undefined;
   private readonly signal: ScalingSignal | undefined;
   private readonly lostZones = new Set<number>();
+  /** Tokens that the gateway lets in at one time, as the signal said last; undefined for no bound. */
+  public room: number | undefined;
+  private letIn = 0;
+  private turnedAway = 0;
   private tokensInProgress = 0;
   private requestsInProgress = 0;
 
@@ -77,6 +84,7 @@ export class Fleet {
     this.desired = this.bounded(plan.initialCapacity);
     this.firstSize = this.desired;
     while (this.own.length < this.desired) this.serve(this.launch(0), 0);
+    this.setRoom(this.desired);
     if (plan.scaling) ports.agenda.add(plan.scaling.periodSeconds, Happening.DATAPOINT, index);
   }
 
@@ -105,12 +113,18 @@ export class Fleet {
     if (!instance?.engine.fits(this.ports.requests.prompt[request]! + this.ports.requests.left[request]!)) return false;
     this.requestsInProgress += 1;
     this.tokensInProgress += this.ports.requests.reserved[request]!;
+    this.letIn += this.ports.requests.reserved[request]!;
     if (instance.state === 'lost') {
       const attempt = this.ports.requests.attempt[request]!;
       this.ports.agenda.add(now + CONNECT_SECONDS, Happening.CONNECT_FAILED, request, attempt);
     }
     instance.take(request, now);
     return true;
+  }
+
+  /** A request goes elsewhere, for lack of room. */
+  public turnAway(request: number): void {
+    this.turnedAway += this.ports.requests.reserved[request]!;
   }
 
   /** Forgets a request that has ended at an instance of this fleet. */
@@ -140,7 +154,9 @@ export class Fleet {
   public followSignal(now: number): void {
     const { scaling } = this.plan;
     if (!scaling || !this.tracking || !this.signal) return;
-    const datapoint = this.signal(this.sample(now, scaling.periodSeconds));
+    const sample = this.sample(now, scaling.periodSeconds);
+    this.setRoom(sample.inService);
+    const datapoint = this.signal(sample);
     this.resize(this.tracking.follow(datapoint, this.desired), now);
     this.ports.agenda.add(now + scaling.periodSeconds, Happening.DATAPOINT, this.index);
   }
@@ -164,6 +180,11 @@ export class Fleet {
       }
     }
     this.resize(this.desired, now);
+  }
+
+  private setRoom(inService: number): void {
+    const { boundedByTokens } = this.plan;
+    if (boundedByTokens !== undefined && inService > 0) this.room = roomOf(inService, boundedByTokens);
   }
 
   private resize(desired: number, now: number): void {
@@ -252,6 +273,7 @@ export class Fleet {
       pending: this.own.filter(({ state }) => state === 'booting').length,
       tokensInProgress: this.tokensInProgress,
       requestsInProgress: this.requestsInProgress,
+      ...(this.room !== undefined && { flow: { letIn: this.letIn, turnedAway: this.turnedAway } }),
       waiting: serving.reduce((sum, { engine }) => sum + engine.waitingCount, 0),
       gpuUtilization: 100 * busy,
       kvCacheUsage: 100 * mean(({ engine }) => engine.kvUsage(now)),

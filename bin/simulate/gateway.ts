@@ -115,19 +115,26 @@ export class Gateway {
 
   private tryNext(request: number, reason: Outcome, now: number): void {
     let outcome = reason;
+    const short: Fleet[] = [];
     for (; this.position[request]! < this.links.length; this.position[request]! += 1) {
-      const { capacityTokens } = this.linkOf(request);
+      const { capacityTokens, serves, share } = this.linkOf(request);
+      const fleet = 'take' in serves ? serves : undefined;
+      const room = capacityTokens ?? fleet?.room;
       const index = this.indexOf(request);
       const total = this.tokens[index]!;
       const load = { total, own: total, weights: total > 0 ? WEIGHT : 0 };
       const asked = { tokens: this.requests.reserved[request]!, weight: WEIGHT };
-      if (capacityTokens === undefined || hasRoom(load, asked, capacityTokens)) {
+      if (room === undefined || hasRoom(load, asked, room)) {
+        // What another of those that share the load takes is not missed.
+        if (share === 0) short.forEach((missed) => missed.turnAway(request));
         this.budgets[index]!.earn();
         this.retried[request] = 0;
         return this.send(request, now);
       }
+      if (fleet && capacityTokens === undefined) short.push(fleet);
       outcome = Outcome.REFUSED;
     }
+    short.forEach((missed) => missed.turnAway(request));
     this.end(request, outcome, now);
   }
 

@@ -1,5 +1,5 @@
 import { type FleetMemory, followLoad } from '../../lambda/auto-scaling/fleet-load';
-import type { FleetRating } from '../../lambda/auto-scaling/fleet-reading';
+import type { FleetRating, Flow } from '../../lambda/auto-scaling/fleet-reading';
 import type { Datapoint } from './target-tracking';
 
 /** A fleet as its metrics show it. */
@@ -12,6 +12,8 @@ export interface FleetSample {
   /** Input and reserved output of all requests in progress. */
   readonly tokensInProgress: number;
   readonly requestsInProgress: number;
+  /** Tokens that were let in and turned away since the start; undefined where admission is not bounded. */
+  readonly flow?: Flow;
   /** Requests in the model servers' own queues. */
   readonly waiting: number;
   /** Share of the last period in which the GPUs in service computed, 0 to 100 per cent, on average. */
@@ -38,6 +40,7 @@ export function fleetLoadSignal(rating: FleetRating): ScalingSignal {
         now: at,
         capacity: { inService: sample.inService, pending: sample.pending, at },
         tokens: gauge(sample.tokensInProgress),
+        ...(sample.flow && { flow: { ...sample.flow, at } }),
         gpu: gauge(sample.gpuUtilization),
         kvCache: gauge(sample.kvCacheUsage),
       },

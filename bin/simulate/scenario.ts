@@ -3,6 +3,7 @@ import type { InferencePolicy } from '../../lib/policy';
 import { chainOf } from '../../lambda/load-balancing/chain';
 import { isFleet } from '../../lib/policy/fleet-backends';
 import { FULL_LOAD, ratedTokens, SCALING_DEFAULTS } from '../../lib/policy/scaling-defaults';
+import type { Overload } from '../../lambda/auto-scaling/fleet-reading';
 import { UserError } from '../user-error';
 import type { BalancerName } from './balancers';
 import type { FleetPlan, FleetTracking } from './fleet';
@@ -31,6 +32,8 @@ export interface FleetOptions {
   readonly scaleInIntervalSeconds?: number;
   /** Whether `fleet-load` keeps so many instances that one zone may be lost. @default false */
   readonly survivesZoneLoss?: boolean;
+  /** Whether the gateway lets into a fleet that follows `fleet-load` no more than its instances carry. @default true */
+  readonly boundedAdmission?: boolean;
   /** Tokens in progress that an instance can carry. @default - `ratedTokens` of the first profile */
   readonly tokensPerInstance?: number;
 }
@@ -67,6 +70,7 @@ const SCALE_IN_BELOW = 0.9;
 export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
   const { signal } = options;
   const maxConcurrency = options.maxConcurrency ?? options.profiles[0]!.maxRequests;
+  const bounded = signal === 'fleet-load' && options.boundedAdmission !== false;
   const plan: FleetPlan = {
     name,
     profiles: options.profiles,
@@ -77,6 +81,7 @@ export function fleetPlan(name: string, options: FleetOptions): FleetPlan {
     zones: options.zones,
     drainSeconds: 300,
     balancing: { name: options.balancing, maxConcurrency },
+    ...(bounded && { boundedByTokens: ratingOf(options) }),
   };
   if (signal === 'static') return plan;
   return { ...plan, scaling: signal === 'fleet-load' ? byFleetLoad(options) : bySignalOfOthers(signal, options) };
@@ -93,8 +98,8 @@ function byFleetLoad(options: FleetOptions): FleetTracking {
   } = options;
   const rating = {
     ...SCALING_DEFAULTS,
-    tokensPerInstance: options.tokensPerInstance ?? ratedTokens(options.profiles[0]!),
-    refuses: options.balancing === 'bounded-concurrency',
+    tokensPerInstance: ratingOf(options),
+    overload: overloadOf(options),
     ...(options.survivesZoneLoss && { zones: options.zones }),
     ...(options.scaleInSeconds !== undefined && { holdSeconds: options.scaleInSeconds }),
   };
@@ -111,6 +116,15 @@ function byFleetLoad(options: FleetOptions): FleetTracking {
       scaleInOn: 'metricWithoutOne',
     },
   };
+}
+
+function ratingOf({ tokensPerInstance, profiles }: FleetOptions): number {
+  return tokensPerInstance ?? ratedTokens(profiles[0]!);
+}
+
+function overloadOf({ boundedAdmission, balancing }: FleetOptions): Overload {
+  if (boundedAdmission !== false) return 'turnsAway';
+  return balancing === 'bounded-concurrency' ? 'refuses' : 'queues';
 }
 
 function bySignalOfOthers(name: keyof typeof FOLLOWING, options: FleetOptions): FleetTracking {

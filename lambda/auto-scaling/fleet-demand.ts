@@ -113,6 +113,11 @@ export function freshTokens({ tokens, now }: FleetReading): Gauge | undefined {
   return fresh(tokens, now, OLDEST.tokens);
 }
 
+/** What was let in and turned away; undefined where it is not known. */
+export function freshFlow({ flow, now }: FleetReading): FleetReading['flow'] {
+  return flow && Math.abs(now - flow.at) <= OLDEST.tokens ? flow : undefined;
+}
+
 /** A gauge that is young enough and makes sense. A clock that is a little ahead does no harm. */
 function fresh(gauge: Gauge | undefined, now: number, oldest: number): Gauge | undefined {
   if (!gauge || !Number.isFinite(gauge.value) || gauge.value < 0) return undefined;

@@ -3,10 +3,11 @@
  * no clock: the scaling signal publishes what it returns, and the simulator replays traces against it.
  */
 import { type BootMemory, learnBoot } from './boot-time';
-import { freshTokens, greatestDemand, type LoadGuard, type LoadInput, sizeOf } from './fleet-demand';
-import type { FleetRating, FleetReading } from './fleet-reading';
+import { freshFlow, freshTokens, greatestDemand, type LoadGuard, type LoadInput, sizeOf } from './fleet-demand';
+import type { FleetRating, FleetReading, Overload } from './fleet-reading';
 import { type HeldSize, hold } from './held-size';
 import { withoutZone, withReserve } from './reserve';
+import { askedOverLetIn, followFlow, type FlowMemory } from './turned-away';
 import { followWork, workAhead, type WorkMemory } from './work';
 
 /** The load of a fleet. */
@@ -29,6 +30,7 @@ export interface FleetLoad {
 export interface FleetMemory {
   readonly boot?: BootMemory;
   readonly work?: WorkMemory;
+  readonly flow?: FlowMemory;
   readonly held?: readonly HeldSize[];
 }
 
@@ -65,9 +67,13 @@ export function followLoad(
   const boot = learnBoot(memory.boot, reading.capacity!);
   const tokens = freshTokens(reading);
   const work = tokens && followWork(memory.work, tokens, inService, rating.tokensPerInstance);
-  const ahead = work && workAhead(work, rating.tokensPerInstance);
-  const forTokens = ahead && withReserve(ahead, boot.seconds, rating.refuses === true);
-  const remembered = { ...memory, boot, ...(work && { work }) };
+  const read = freshFlow(reading);
+  const flow = read && followFlow(memory.flow, read);
+  const asked = flow ? askedOverLetIn(flow) : 1;
+  const ahead = work && workAhead(work, rating.tokensPerInstance, asked);
+  const overload = rating.overload ?? 'queues';
+  const forTokens = ahead && withReserve(ahead, boot.seconds, overload);
+  const remembered = { ...memory, boot, ...(work && { work }), ...(flow && { flow }) };
 
   const demand = greatestDemand(reading, rating, known, forTokens);
   if (!demand) return { memory: remembered };
@@ -76,7 +82,7 @@ export function followLoad(
   const whole = Math.ceil(instances - 1e-9);
   // What is kept free for chance is there for the loss of a zone, too: both at once are not reckoned with.
   const bare = ahead !== undefined && demand.input === 'tokens' && !demand.guard;
-  const needed = bare ? Math.ceil(withReserve(ahead, boot.seconds, true) - 1e-9) : whole;
+  const needed = bare ? Math.ceil(withReserve(ahead, boot.seconds, bareOf(overload)) - 1e-9) : whole;
   const withSpare = rating.zones === undefined ? whole : Math.max(whole, withoutZone(needed, rating.zones));
   const safe = Math.min(MOST_INSTANCES, withSpare);
   const seconds = rating.holdSeconds ?? HELD_BOOTS * boot.seconds;
@@ -92,6 +98,11 @@ export function followLoad(
     },
     memory: { ...remembered, held },
   };
+}
+
+/** The same without what is kept for chance. */
+function bareOf(overload: Overload): Overload {
+  return overload === 'queues' ? 'refuses' : overload;
 }
 
 /** Work for no instance is no load; work without any instance is the most. */

@@ -15,6 +15,8 @@ export interface FleetReading {
   readonly capacity?: FleetCapacity;
   /** Tokens in progress, input and reserved output: of all that was admitted and has not ended, wherever it waits. */
   readonly tokens?: Gauge;
+  /** What was let in and turned away for lack of room, in tokens; of a fleet with bounded admission. */
+  readonly flow?: Flow & { readonly at: number };
   /** Jobs that wait in the queue, without those that workers hold: their tokens are in progress. */
   readonly jobs?: Gauge;
   /** Age of the oldest waiting job, in seconds. */
@@ -25,6 +27,12 @@ export interface FleetReading {
   readonly kvCache?: Gauge;
 }
 
+/** Sums of tokens that a fleet let in and turned away, since some time; they begin anew where the store forgot them. */
+export interface Flow {
+  readonly letIn: number;
+  readonly turnedAway: number;
+}
+
 /** The instances of a fleet. */
 export interface FleetCapacity {
   readonly inService: number;
@@ -32,6 +40,12 @@ export interface FleetCapacity {
   readonly pending: number;
   readonly at: number;
 }
+
+/**
+ * What becomes of requests that come to a full fleet: its servers queue them; each of its servers refuses them; or the
+ * gateway lets no more in than the fleet has room for, and counts what it turns away.
+ */
+export type Overload = 'queues' | 'refuses' | 'turnsAway';
 
 /** What one instance can carry, and how the fleet keeps room. */
 export interface FleetRating {
@@ -45,8 +59,8 @@ export interface FleetRating {
   readonly kvCacheTarget: number;
   /** GPU utilisation, in per cent, where no better measure of the work is known. */
   readonly gpuTarget: number;
-  /** Whether a full fleet refuses requests in place of queueing them. @default false */
-  readonly refuses?: boolean;
+  /** What becomes of requests that come to a full fleet. @default 'queues' */
+  readonly overload?: Overload;
   /** Zones of which any one may be lost without a loss of what the work needs. @default - none is reckoned with */
   readonly zones?: number;
   /** How long the work must have needed fewer instances before one goes, in seconds. @default - two boots */

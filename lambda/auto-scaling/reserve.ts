@@ -1,25 +1,37 @@
-/** What is kept free of each instance in any case: at its rating, a fleet cannot tell how much more there would be. */
-const FREE = 0.035;
+import type { Overload } from './fleet-reading';
 
-/** What is kept free of it for a change of the load during a boot, for each second of that. */
-const FREE_FOR_EACH_SECOND = 0.05 / 360;
+/** What is kept free of a fleet. */
+interface Reserve {
+  /** Of each instance in any case: at its rating, a fleet cannot tell how much more there would be. */
+  readonly free: number;
+  /** Of each instance for a change of the load during a boot, for each second of that. */
+  readonly forEachSecond: number;
+  /**
+   * Instances for the square root of their number: requests come at random, and the sum of many varies less than each.
+   */
+  readonly forChance: number;
+}
+
+/**
+ * Where a full fleet queues, everyone waits behind the few that are too many; where it refuses those, nobody else does, and
+ * none need be kept for chance. Where what is turned away is counted, a fleet that is too small learns at once by how
+ * much, in place of one boot after the other, and needs no bridge.
+ */
+const RESERVES: Readonly<Record<Overload, Reserve>> = {
+  queues: { free: 0.035, forEachSecond: 0.05 / 360, forChance: 0.45 },
+  refuses: { free: 0.035, forEachSecond: 0.05 / 360, forChance: 0 },
+  turnsAway: { free: 0.045, forEachSecond: 0, forChance: 0 },
+};
 
 /** Boots beyond this are waited for, not bridged, in seconds. */
 const LONGEST_BRIDGED = 900;
 
-/**
- * Instances that are kept free for chance, for the square root of their number: requests come at random, and the sum of
- * many varies less than each. Where a full fleet queues, everyone waits behind the few that are too many; where it
- * refuses those, nobody else does, and none need be kept.
- */
-const FREE_FOR_CHANCE = { queueing: 0.45, refusing: 0 } as const;
-
 /** Instances for a work, some free among them, not rounded: the solution of `usable n - chance √n = work`. */
-export function withReserve(work: number, bootSeconds: number, refuses: boolean): number {
+export function withReserve(work: number, bootSeconds: number, overload: Overload): number {
   if (work === 0) return 0;
-  const usable = 1 - FREE - FREE_FOR_EACH_SECOND * Math.min(LONGEST_BRIDGED, bootSeconds);
-  const chance = refuses ? FREE_FOR_CHANCE.refusing : FREE_FOR_CHANCE.queueing;
-  return ((chance + Math.sqrt(chance ** 2 + 4 * usable * work)) / (2 * usable)) ** 2;
+  const { free, forEachSecond, forChance } = RESERVES[overload];
+  const usable = 1 - free - forEachSecond * Math.min(LONGEST_BRIDGED, bootSeconds);
+  return ((forChance + Math.sqrt(forChance ** 2 + 4 * usable * work)) / (2 * usable)) ** 2;
 }
 
 /** The least fleet, spread evenly over so many zones, of which `needed` are left when the fullest zone is lost. */

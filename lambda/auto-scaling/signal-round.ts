@@ -1,17 +1,32 @@
 import { type FleetLoad, type FleetMemory, followLoad } from './fleet-load';
-import type { FleetReading, Gauge } from './fleet-reading';
+import { roomOf } from '../load-balancing/room';
+import type { FleetReading, Flow, Gauge } from './fleet-reading';
 import type { LoadMetric, ScaledFleet } from './scaled-fleet';
+
+/** What a fleet has in progress, in tokens; and what it let in and turned away, where its admission is bounded. */
+export interface FleetWork {
+  readonly tokens: number;
+  readonly flow?: Flow;
+}
+
+/** How many tokens a fleet lets in at one time. */
+export interface FleetRoom {
+  readonly backend: string;
+  readonly tokens: number;
+}
 
 /** Where a round reads, and where it publishes. Whatever fails, fails by throwing. */
 export interface SignalPorts {
-  /** Tokens in progress of backends, in their order. */
-  readonly tokens: (backends: readonly string[]) => Promise<readonly number[]>;
+  /** Work of backends, in their order. */
+  readonly work: (backends: readonly string[]) => Promise<readonly FleetWork[]>;
   /** Jobs that wait; left out where there is no queue. */
   readonly waitingJobs?: () => Promise<number>;
   /** Age of the oldest of them in seconds, and GPU and cache gauges of fleets in their order. */
   readonly gauges: (fleets: readonly ScaledFleet[], now: number) => Promise<Gauges>;
   readonly groupSize: (group: string) => Promise<{ readonly inService: number; readonly pending: number }>;
   readonly publish: (metrics: readonly LoadMetric[]) => Promise<void>;
+  /** Tells the gateway how much fleets let in, for a minute. */
+  readonly setRooms: (rooms: readonly FleetRoom[]) => Promise<void>;
   /** Told of each fleet's load and what it was computed from. */
   readonly told: (fleet: ScaledFleet, reading: FleetReading, load: FleetLoad | undefined) => void;
   /** Told of each source that failed. */
@@ -46,8 +61,8 @@ export class SignalRound {
   /** @throws where the loads could not be published */
   public async run(): Promise<void> {
     const { ports, fleets } = this;
-    const [tokens, jobs, gauges, sizes] = await Promise.all([
-      this.attempt('store', () => ports.tokens(fleets.map(({ backend }) => backend))),
+    const [work, jobs, gauges, sizes] = await Promise.all([
+      this.attempt('store', () => ports.work(fleets.map(({ backend }) => backend))),
       ports.waitingJobs && this.attempt('queue', ports.waitingJobs),
       this.attempt('metrics', () => ports.gauges(fleets, ports.now())),
       Promise.all(fleets.map(({ group }) => this.attempt(`group ${group}`, () => ports.groupSize(group)))),
@@ -57,7 +72,8 @@ export class SignalRound {
       const size = sizes[i];
       const reading: FleetReading = {
         ...this.last[i],
-        ...(tokens && { tokens: { value: tokens[i] ?? NaN, at: now } }),
+        ...(work && { tokens: { value: work[i]?.tokens ?? NaN, at: now } }),
+        ...(work?.[i]?.flow && { flow: { ...work[i].flow, at: now } }),
         ...(jobs !== undefined && { jobs: { value: jobs, at: now } }),
         ...(gauges?.oldestJob && { oldestJob: gauges.oldestJob }),
         ...gauges?.fleets[i],
@@ -70,7 +86,13 @@ export class SignalRound {
       ports.told(fleet, reading, load);
       return load ? metricsOf(fleet, load, now) : [];
     });
-    await ports.publish(metrics);
+    const rooms = fleets.flatMap(({ backend, rating }, i): FleetRoom[] => {
+      const size = sizes[i];
+      // Without any instance, requests show that one is wanted.
+      if (rating.overload !== 'turnsAway' || !size?.inService) return [];
+      return [{ backend, tokens: roomOf(size.inService, rating.tokensPerInstance) }];
+    });
+    await Promise.all([ports.publish(metrics), this.attempt('store', () => ports.setRooms(rooms))]);
   }
 
   private async attempt<T>(source: string, read: () => Promise<T>): Promise<T | undefined> {

@@ -49,10 +49,14 @@ export function followWork(
 /** Of a mean that has come to this, nothing is left but its past. */
 const NO_WORK = 0.01;
 
-/** The work that is reckoned with, in instances at their rating, at least 0. */
-export function workAhead({ tokens, work, trend }: WorkMemory, tokensPerInstance: number): number {
+/**
+ * The work that is reckoned with, in instances at their rating, at least 0.
+ *
+ * @param asked how many times as much was asked for as was let in
+ */
+export function workAhead({ tokens, work, trend }: WorkMemory, tokensPerInstance: number, asked = 1): number {
   if (tokens.value === 0 && work < NO_WORK) return 0;
-  return Math.max(0, work + (trend * AHEAD_SECONDS) / tokensPerInstance);
+  return Math.max(0, work * asked + (trend * AHEAD_SECONDS) / tokensPerInstance);
 }
 
 /** Work in instances at their rating: along the bend up to the rating, and straight on beyond, where requests queue. */

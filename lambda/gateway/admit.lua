@@ -1,18 +1,20 @@
 -- Admits one request or says why not, in one atomic step: looks up the stored answer, joins or begins the flight of
 -- identical requests, claims the idempotency key, charges every limit or none (the laws of gcra.ts and money.ts), takes
 -- a parallel slot, reads the breakers of the chain, puts the backends in order and counts the request at the first one
--- (the law of load.ts).
+-- (the laws of load.ts and room.ts).
 --
 -- KEYS  the tenant's limits, its parallel slots, the stored answer where one is read or written, the idempotency key
---       where the request has one, then for each backend its breaker, and its load where that is counted
+--       where the request has one, then for each backend its breaker, its load where that is counted, and its room where it
+--       may have one
 -- ARGV  request id; parallel slots; lease in ms; flags: e a stored answer's key is given, i an idempotency key is given,
 --       o only a stored answer will do, w may wait for an identical request, l others may wait for this one, p has waited
---       and so paid for its request and holds its slot; ms for which a stored answer is fresh; ms for which it may be
+--       and so paid for its request and holds its slot, a asks again after a refusal; ms for which a stored answer is fresh; ms for which it may be
 --       served while another is computed; digest of the request under its idempotency key or '';
 --       number of limits, how many of them count requests and not tokens (these come first), for each limit its field,
 --       cost in ms and burst in ms;
---       money: '' or cost, most, end of the month; tenant, weight of its plan, tokens;
---       number of backends, for each: share or 0, capacity in tokens or '', '1' where its load is counted, a random number
+--       money: '' or cost, most, end of the month; tenant, weight of its plan, tokens; part of each
+--       capacity that it may fill; number of backends, for each: share or 0, capacity in tokens or '', flags: c its load is
+--       counted, r it may have a room; a random number
 -- Reply verdict; now; limit that refused; retry after in ms; arrival times joined by ','; time at which the answer was
 --       stored; of an answer that is given out its content type, backend and body; the backends in order of preference as
 --       'index,passage,until;' each ('' where all are free and in their own order); index of the backend at which the
@@ -115,7 +117,7 @@ local function refusal(charged, takes_slot)
   return by, retry
 end
 
-local tenant, weight, tokens, backends = next_arg(), next_number(), next_number(), next_number()
+local tenant, weight, tokens, part, backends = next_arg(), next_number(), next_number(), next_number(), next_number()
 local order, loaded_at, chosen = '', '', nil
 
 -- Puts the backends in order and finds the first that takes the request. False where only other tenants' work is in the way.
@@ -124,7 +126,7 @@ local function choose_backend()
   for i = 1, backends do
     local breaker_key = next_key()
     local link = { index = i, share = next_number() }
-    local capacity, counted, random = next_arg(), next_arg() == '1', next_number()
+    local capacity, counting, random = next_arg(), next_arg(), next_number()
     local state = redis.call('HMGET', breaker_key, 'status', 'until', 'cooldown', 'forced', 'forced_until')
     link.passage = passage(state[1], state[2], state[3], state[4], state[5])
     link.until_ms = '0'
@@ -133,9 +135,11 @@ local function choose_backend()
     elseif link.passage == 'cooling' then
       link.until_ms = state[3]
     end
-    link.load = counted and read_load(next_key(), tenant)
+    link.load = has(counting, 'c') and read_load(next_key(), tenant)
+    link.room = has(counting, 'r') and read_room(next_key())
+    capacity = link.room and link.room.tokens or tonumber(capacity)
     local passes = link.passage == 'free' or link.passage == 'claim'
-    if passes and capacity ~= '' and not has_room(link.load, tokens, weight, tonumber(capacity)) then
+    if passes and capacity and not has_room(link.load, tokens, weight, capacity * part) then
       link.passage, is_short = 'short', true
     elseif passes then
       is_open = true
@@ -166,6 +170,16 @@ local function choose_backend()
     end
     if not chosen and (link.passage == 'free' or link.passage == 'claim') then
       chosen = link
+    end
+  end
+  -- What another of those that share the load takes is not missed. Nor is work that can wait, which has no weight.
+  if weight > 0 and not has(flags, 'a') and not (chosen and chosen.share > 0) then
+    for i = 1, #links do
+      if links[i] == chosen then
+        break
+      elseif links[i].passage == 'short' and links[i].room then
+        count_in_room(links[i].room, 'turned_away', tokens)
+      end
     end
   end
   return is_open or not is_short
@@ -237,6 +251,9 @@ if verdict == 'hit' or verdict == 'uncached' or verdict == 'wait' or verdict == 
     end
     if chosen and chosen.load then
       add_load(chosen.load, id, tenant, weight, tokens, lease)
+      if chosen.room then
+        count_in_room(chosen.room, 'let_in', tokens)
+      end
       loaded_at = string.format('%.0f', chosen.index)
     end
   end

@@ -42,6 +42,8 @@ export interface Computation {
   readonly cache: CacheUse | undefined;
   readonly idempotency: Idempotency | undefined;
   readonly priority: Priority;
+  /** Whether the client was refused before and asks again, by its own word. */
+  readonly asksAgain: boolean;
   readonly client: ClientConnection;
   /** Filled in on the way. */
   readonly record: RequestRecord;
@@ -106,12 +108,13 @@ export async function compute(computation: Computation, ports: ComputePorts): Pr
 }
 
 function askedOf(computation: Computation, { newId, policy }: ComputePorts): AdmitRequest {
-  const { request, tenant, plan, chain, cache, idempotency, priority } = computation;
+  const { request, tenant, plan, chain, cache, idempotency, priority, asksAgain } = computation;
   const { model, inputTokens, outputTokens } = request;
   return {
     ...{ id: newId(), tenant, plan, model, inputTokens, outputTokens, chain },
     leaseMs: leaseMs(chain),
     ...(priority === 'batch' && { ceiling: policy.batch.ceiling }),
+    ...(asksAgain && { asksAgain }),
     ...(cache && { cache }),
     ...(idempotency && { idempotency }),
   };

@@ -20,6 +20,9 @@ import { semanticSettings } from './semantic-step';
 import { parseServiceRequest } from './service-request';
 import { type Target, targetOf } from './target';
 
+/** How often the official clients have tried a request again by themselves, from 1 on. */
+const RETRY_COUNT = 'x-stainless-retry-count';
+
 /** The inference gateway: takes a request through all steps, and always answers. */
 export class Gateway {
   private readonly since: number;
@@ -129,6 +132,7 @@ export class Gateway {
         cache,
         idempotency,
         priority: way.record.priority,
+        asksAgain: Number(headerOf(event, RETRY_COUNT)) > 0,
         client: way.client,
         record: way.record,
         headers: way.headers,

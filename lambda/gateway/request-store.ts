@@ -32,6 +32,8 @@ export interface AdmitRequest extends Tokens {
    * may be in use with it. Undefined for an interactive request, which may use all of them.
    */
   readonly ceiling?: number;
+  /** Set where the client says that it was refused and asks again: the work is not counted twice. */
+  readonly asksAgain?: boolean;
   /** Set where the request has waited for an identical one, and has paid for itself: it waits no more. */
   readonly hasWaited?: boolean;
 }

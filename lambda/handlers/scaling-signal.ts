@@ -39,7 +39,8 @@ const queues = { ...awsService(environment, 'sqs', SERVICE_TIMEOUT_MS), attempts
 const groups = { ...awsService(environment, 'autoscaling', SERVICE_TIMEOUT_MS), attempts: 1 };
 
 const round = new SignalRound(fleets, {
-  tokens: (backends) => desk.tokens(backends),
+  work: (backends) => desk.work(backends),
+  setRooms: (rooms) => desk.setRooms(rooms),
   ...(queueUrl && { waitingJobs: () => waitingMessages(queues, queueUrl) }),
   gauges: readGauges,
   groupSize: (group) => groupSize(groups, group),

@@ -8,6 +8,8 @@ export interface ChainLink {
   readonly share: number;
   /** Whether its tokens in progress are counted. */
   readonly counted: boolean;
+  /** Whether it lets in what its instances carry, where the scaling signal says how much that is. */
+  readonly hasRoom: boolean;
 }
 
 /** The chain of a model: its backends with what the policy says of each. */
@@ -17,6 +19,7 @@ export function chainOf(model: ResolvedModel, backends: readonly ResolvedBackend
     if (!backend) return [];
     const share = model.weights?.[name] ?? 0;
     // The platform's own fleets are scaled by what they have in progress.
-    return [{ backend, share, counted: share > 0 || backend.capacityTokens !== undefined || isFleet(backend) }];
+    const counted = share > 0 || backend.capacityTokens !== undefined || isFleet(backend);
+    return [{ backend, share, counted, hasRoom: backend.capacityTokens === undefined && isFleet(backend) }];
   });
 }

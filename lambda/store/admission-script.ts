@@ -5,7 +5,7 @@ import { slotsBelowCeiling } from '../rate-limiting/ceiling';
 import type { Charges } from '../rate-limiting/charges';
 import { fieldOf } from '../rate-limiting/gcra';
 import type { Command } from './connection';
-import { breakerKey, loadKey, slotsKey, limitsKey } from './keys';
+import { breakerKey, limitsKey, loadKey, roomKey, slotsKey } from './keys';
 import { SCRIPTS } from './scripts';
 
 /** What `admit.lua` replies. */
@@ -35,7 +35,8 @@ export function admitCommand(request: AdmitRequest, charges: Charges, random: ()
     (cache?.onlyIfCached ? 'o' : '') +
     (waits ? 'w' : '') +
     (leads ? 'l' : '') +
-    (hasWaited ? 'p' : '');
+    (hasWaited ? 'p' : '') +
+    (request.asksAgain ? 'a' : '');
   const keys = [limitsKey(request.tenant), slotsKey(request.tenant)];
   if (reads) keys.push(cache.key);
   if (idempotency) keys.push(idempotency.key);
@@ -49,12 +50,14 @@ export function admitCommand(request: AdmitRequest, charges: Charges, random: ()
   if (charges.money) args.push(text(charges.money.cost), text(charges.money.most), text(charges.money.monthEnd));
   else args.push('');
   const weight = ceiling === undefined ? plan.weight : 0;
-  args.push(loadTenantOf(request), text(weight), text(request.inputTokens + request.outputTokens), text(chain.length));
-  for (const { backend, share, counted } of chain) {
+  args.push(loadTenantOf(request), text(weight), text(request.inputTokens + request.outputTokens));
+  args.push(text(ceiling ?? 1), text(chain.length));
+  for (const { backend, share, counted, hasRoom } of chain) {
     keys.push(breakerKey(backend.name));
     if (counted) keys.push(loadKey(backend.name));
-    const capacity = backend.capacityTokens === undefined ? '' : text(backend.capacityTokens * (ceiling ?? 1));
-    args.push(text(share), capacity, counted ? '1' : '0', text(1 - random()));
+    if (hasRoom) keys.push(roomKey(backend.name));
+    const counting = (counted ? 'c' : '') + (hasRoom ? 'r' : '');
+    args.push(text(share), text(backend.capacityTokens ?? ''), counting, text(1 - random()));
   }
   return { script: SCRIPTS.admit, keys, args };
 }

@@ -18,6 +18,11 @@ export function breakerKey(backend: string): string {
   return `breaker:{${backend}}`;
 }
 
+/** How much a fleet lets in at one time. */
+export function roomKey(backend: string): string {
+  return `room:{${backend}}`;
+}
+
 /** What a backend has in progress. */
 export function loadKey(backend: string): string {
   return `load:{${backend}}`;

@@ -4,6 +4,7 @@ import claimText from '../circuit-breaking/claim.lua';
 import admitText from '../gateway/admit.lua';
 import settleText from '../gateway/settle.lua';
 import loadText from '../load-balancing/load.lua';
+import roomText from '../load-balancing/room.lua';
 import keepText from '../rate-limiting/keep.lua';
 import preludeText from './prelude.lua';
 
@@ -15,7 +16,7 @@ export interface Script {
 
 /** The scripts that run inside the store, each with the laws that it obeys. */
 export const SCRIPTS = {
-  admit: script(preludeText, breakerText, loadText, keepText, admitText),
+  admit: script(preludeText, breakerText, loadText, roomText, keepText, admitText),
   settle: script(preludeText, breakerText, loadText, keepText, settleText),
   claim: script(preludeText, claimText),
 } as const;

@@ -218,13 +218,19 @@ function fleetForHandler([backend, scaled]: [string, ScaledFleet]): object {
       drainSeconds: scaled.drainTime?.toSeconds() ?? SCALING_DEFAULTS.drainSeconds,
       kvCacheTarget: scaled.kvCacheTarget ?? SCALING_DEFAULTS.kvCacheTarget,
       gpuTarget: fleet.targetGpuUtilization,
-      refuses: fleet.refusesOverload,
+      overload: overloadOf(scaled),
       zones: scaled.survivesZoneLoss ? fleet.zones : undefined,
       holdSeconds: scaled.scaleInAfter?.toSeconds(),
     },
     gpu: sourceOf(fleet.metricGpuUtilization(), GAUGE_SECONDS),
     ...(kvCacheUsage && { kvCache: { ...sourceOf(kvCacheUsage, GAUGE_SECONDS), factor: 100 } }),
   };
+}
+
+/** The law's word for what becomes of requests that come to a full fleet. */
+function overloadOf({ fleet, tokensPerInstance, boundedAdmission }: ScaledFleet): string {
+  if (boundedAdmission ?? tokensPerInstance !== undefined) return 'turnsAway';
+  return fleet.refusesOverload ? 'refuses' : 'queues';
 }
 
 function sourceOf(metric: cloudwatch.Metric, periodSeconds: number): object {
@@ -251,6 +257,9 @@ function validateFleet(path: string, scaled: ScaledFleet, queue: sqs.IQueue | un
   const isBelow = (value: number | undefined, least: number) =>
     value !== undefined && !Token.isUnresolved(value) && !(value >= least && Number.isFinite(value));
   if (isBelow(tokensPerInstance, 1)) refuse('tokensPerInstance', 'be at least 1', tokensPerInstance);
+  if (scaled.boundedAdmission && tokensPerInstance === undefined) {
+    refuse('boundedAdmission', 'go with tokensPerInstance, what one instance was measured to carry', true);
+  }
   if (isBelow(jobsPerSecond, Number.MIN_VALUE)) refuse('jobsPerSecond', 'be above 0', jobsPerSecond);
   if (jobsPerSecond !== undefined && !queue) refuse('jobsPerSecond', 'go with a queue', 'none');
   if (isBelow(drainTime?.toSeconds(), 1)) refuse('drainTime', 'be at least 1 second', drainTime?.toSeconds());

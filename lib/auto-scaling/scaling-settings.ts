@@ -12,6 +12,16 @@ export interface FleetScalingSettings {
   readonly tokensPerInstance?: number;
 
   /**
+   * Whether the gateway lets into the fleet no more than its instances in service carry, 92 % of `tokensPerInstance` each,
+   * and sends the rest on to the model's next backend, or tells its client to come again. What is turned away is counted,
+   * and the fleet grows by it. Without it model servers queue what is too much, and everyone waits: such a fleet keeps more
+   * free. A `capacityTokens` of the backend takes its place.
+   *
+   * @default - true where `tokensPerInstance` is given: nobody is turned away by a number that was not measured
+   */
+  readonly boundedAdmission?: boolean;
+
+  /**
    * Jobs of the queue that one instance finishes in a second, above 0.
    *
    * @default - waiting jobs do not scale this fleet

@@ -28,7 +28,8 @@ export interface Backend {
    * Tokens, input and reserved output together, that the backend carries at one time. When they are spent, tenants share
    * them by the weight of their plans, and whoever has its share is refused.
    *
-   * @default - no bound: nobody is refused for what others do
+   * @default - no bound: nobody is refused for what others do. A fleet with bounded admission has room for what its
+   *   instances in service carry.
    */
   readonly capacityTokens?: number;
 

@@ -114,6 +114,23 @@ describe('a simulation', () => {
     expect(measure(requests, DEFAULT_OBJECTIVE).refused).toBeGreaterThan(100);
   });
 
+  test('turns away what a rated fleet has no room for, and grows by it; or lets its servers queue', () => {
+    const trace = load([4, 16], 900);
+    const run = (boundedAdmission: boolean) => {
+      const plan = fleet({ signal: 'fleet-load', bootSeconds: 300, boundedAdmission });
+      const result = simulate(scenario(trace, plan, {}));
+      return { ...result, ...measure(result.requests, DEFAULT_OBJECTIVE) };
+    };
+    const [bounded, queueing] = [run(true), run(false)];
+    expect(queueing.refused).toBe(0);
+    expect(bounded.refused).toBeGreaterThan(100);
+    expect(bounded.inTime).toBeGreaterThan(queueing.inTime);
+    expect(bounded.timedOut).toBeLessThan(queueing.timedOut);
+    // What it turned away tells how many it needs: as many as the other, which sees all of it waiting.
+    const most = (samples: typeof bounded.samples) => Math.max(...samples.map(({ desired }) => desired));
+    expect(most(bounded.samples)).toBeGreaterThanOrEqual(0.6 * most(queueing.samples));
+  });
+
   test('shares requests between weighted backends by their weights', () => {
     const base = scenario(load([12], 1200));
     const service = { firstTokenSeconds: 1, secondsPerToken: 0.02 };

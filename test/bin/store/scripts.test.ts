@@ -208,7 +208,7 @@ describeBothStores('the scripts of the embedded store', (urls) => {
       moneyPerMonth: 5,
     });
     const model = { ...settings.models[0]!, price: { inputPerMillionTokens: 1000, outputPerMillionTokens: 3000 } };
-    const chain = settings.backends.map((backend, i) => ({ backend, share: i, counted: true }));
+    const chain = settings.backends.map((backend, i) => ({ backend, share: i, counted: true, hasRoom: i === 0 }));
     const asked = (n: number, tokens: number): AdmitRequest => ({
       ...{
         id: `r${n}`,

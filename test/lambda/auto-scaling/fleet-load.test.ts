@@ -78,12 +78,12 @@ describe('the load of a fleet', () => {
   it('keeps less where a full fleet refuses, and more where it must do without a zone', () => {
     const work = { tokens: now(100_000), capacity: instances(10) };
     const wanted = (more: Partial<FleetRating>) => loadOf(work, { ...RATING, ...more })!.wanted;
-    expect(wanted({ refuses: true })).toBeLessThan(wanted({}));
+    expect(wanted({ overload: 'refuses' })).toBeLessThan(wanted({}));
     // Of what is left without the fullest zone, no more is asked than of a fleet that keeps nothing for chance.
     const kept = wanted({ zones: 3 });
     expect(kept).toBeGreaterThan(wanted({}));
-    expect(kept - Math.ceil(kept / 3)).toBe(wanted({ refuses: true }));
-    expect(wanted({ refuses: true, zones: 3 })).toBe(kept);
+    expect(kept - Math.ceil(kept / 3)).toBe(wanted({ overload: 'refuses' }));
+    expect(wanted({ overload: 'refuses', zones: 3 })).toBe(kept);
     expect(loadOf({ tokens: now(0), jobs: now(1200) }, { ...RATING, zones: 3 })).toMatchObject({ wanted: 9 });
   });
 });
@@ -111,6 +111,39 @@ describe('the load of a fleet over time', () => {
     expect(sizes.at(-1)).toBe(1);
     const other = follow(steady(10, 30), { ...RATING, holdSeconds: 60 });
     expect(other.lastIndexOf(4)).toBe(6);
+  });
+
+  it('grows at once by what was turned away, and not again and again', () => {
+    const rating: FleetRating = { ...RATING, overload: 'turnsAway' };
+    let memory: FleetMemory | undefined;
+    const wanted = Array.from({ length: 60 }, (_, i) => {
+      const at = NOW + i * 10_000;
+      const flow = { letIn: i * 10_000, turnedAway: i * 4000, at };
+      const capacity = { inService: 10, pending: 0, at };
+      const { load, memory: next } = followLoad(
+        { now: at, capacity, tokens: { value: 10 * rating.tokensPerInstance, at }, flow },
+        rating,
+        memory,
+      );
+      memory = next;
+      return load!.wanted;
+    });
+    expect(wanted[0]).toBe(11);
+    // Ten full instances and four tenths of what they had; of all that, 4.5 % are kept free.
+    expect(wanted.at(-1)).toBe(Math.ceil(14 / 0.955));
+    expect(wanted[18]).toBeGreaterThanOrEqual(14);
+  });
+
+  it('goes by no sums that are too old', () => {
+    const flow = (at: number) => ({ letIn: at - NOW, turnedAway: at - NOW, at });
+    const reading = (at: number, read: number) => ({
+      ...{ now: at, capacity: { inService: 4, pending: 0, at }, tokens: { value: RATING.tokensPerInstance, at } },
+      flow: flow(read),
+    });
+    const { memory } = followLoad(reading(NOW + 10_000, NOW + 10_000), RATING);
+    const { load } = followLoad(reading(NOW + 60_000, NOW + 20_000), RATING, memory);
+    const known = followLoad(reading(NOW + 60_000, NOW + 60_000), RATING, memory).load!;
+    expect(load!.instances).toBeLessThan(known.instances);
   });
 
   it('comes to rest, whatever the work', () => {

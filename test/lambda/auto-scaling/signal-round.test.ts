@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { FleetLoad } from '../../../lambda/auto-scaling/fleet-load';
 import type { FleetReading } from '../../../lambda/auto-scaling/fleet-reading';
 import type { LoadMetric, MetricSource, ScaledFleet } from '../../../lambda/auto-scaling/scaled-fleet';
-import { type SignalPorts, SignalRound } from '../../../lambda/auto-scaling/signal-round';
+import { type FleetRoom, type SignalPorts, SignalRound } from '../../../lambda/auto-scaling/signal-round';
 
 const START = 1_760_000_000_000;
 const GPU: MetricSource = { namespace: 'n', metric: 'gpu', dimensions: {}, statistic: 'Average', periodSeconds: 10 };
@@ -12,21 +12,26 @@ const FLEETS: ScaledFleet[] = ['chat', 'embedding'].map((backend) => ({
 }));
 
 /** A signal whose sources say what the test sets, and fail where it sets an error. */
-function signal() {
+function signal(fleets = FLEETS) {
   const said: Partial<Record<keyof SignalPorts, unknown>> = {
-    tokens: [50, 400],
+    work: [{ tokens: 50 }, { tokens: 400 }],
     waitingJobs: 0,
     gauges: { fleets: [{}, {}] },
     groupSize: { inService: 2, pending: 0 },
   };
   const clock = { now: START };
   const published: LoadMetric[][] = [];
+  const rooms: (readonly FleetRoom[])[] = [];
   const warnings: string[] = [];
   const told: [string, FleetReading, FleetLoad | undefined][] = [];
   const say = <T>(port: keyof SignalPorts) =>
     said[port] instanceof Error ? Promise.reject(said[port]) : Promise.resolve(said[port] as T);
-  const round = new SignalRound(FLEETS, {
-    tokens: () => say('tokens'),
+  const round = new SignalRound(fleets, {
+    work: () => say('work'),
+    setRooms: async (set) => {
+      await say('setRooms');
+      rooms.push(set);
+    },
     waitingJobs: () => say('waitingJobs'),
     gauges: () => say('gauges'),
     groupSize: () => say('groupSize'),
@@ -48,7 +53,7 @@ function signal() {
         .map(({ dimensions, value }) => [dimensions.Group, value]),
     );
   };
-  return { said, run, published, warnings, told };
+  return { said, run, published, rooms, warnings, told };
 }
 
 describe('a round of the scaling signal', () => {
@@ -79,7 +84,7 @@ describe('a round of the scaling signal', () => {
 
   it('goes by the other sources where the store is lost', async () => {
     const { said, run, told, warnings } = signal();
-    said.tokens = new Error('no answer within 2000 ms');
+    said.work = new Error('no answer within 2000 ms');
     const gauge = (value: number) => ({ value, at: START });
     said.gauges = { fleets: [{ gpu: gauge(50), kvCache: gauge(60) }, { gpu: gauge(84) }] };
     await run();
@@ -107,6 +112,36 @@ describe('a round of the scaling signal', () => {
     expect(told.at(-2)![2]).toMatchObject({ wanted: 3, decidedBy: 'tokens' });
     await run(720_000);
     expect(told.at(-2)![2]!.wanted).toBeLessThan(3);
+  });
+
+  describe('with fleets whose admission is bounded', () => {
+    const [chat, embedding] = FLEETS;
+    const bounded = [{ ...chat!, rating: { ...chat!.rating, overload: 'turnsAway' as const } }, embedding!];
+
+    it('tells the gateway what their instances in service carry, and what it turned away tells on them', async () => {
+      const { said, run, rooms, told } = signal(bounded);
+      said.groupSize = { inService: 3, pending: 2 };
+      said.work = [{ tokens: 300, flow: { letIn: 0, turnedAway: 0 } }, { tokens: 0 }];
+      await run();
+      expect(rooms).toEqual([[{ backend: 'chat', tokens: 276 }]]);
+      said.work = [{ tokens: 300, flow: { letIn: 1000, turnedAway: 500 } }, { tokens: 0 }];
+      await run(10_000);
+      expect(told.at(-2)![2]!.instances).toBeCloseTo((3 * 1.5) / 0.955);
+    });
+
+    it('says nothing of a fleet without instances, nor of one that is not known, and goes on without the store', async () => {
+      const { said, run, rooms, published, warnings } = signal(bounded);
+      said.groupSize = { inService: 0, pending: 1 };
+      await run();
+      said.groupSize = new Error('throttled');
+      await run(10_000);
+      expect(rooms).toEqual([[], []]);
+      said.groupSize = { inService: 1, pending: 0 };
+      said.setRooms = new Error('no answer within 2000 ms');
+      await run(10_000);
+      expect(published.at(-1)!.length).toBe(6);
+      expect(warnings.at(-1)).toBe('store');
+    });
   });
 
   it('fails where it cannot publish', async () => {

@@ -149,6 +149,17 @@ if (!hasMoto) {
       expect((await signal()).load).toMatchObject({ reading: { tokens: { value: 100 } } });
     });
 
+    it('tells the gateway how much a rated fleet has room for, and sees what that turned away', async () => {
+      const rated = { FLEETS: JSON.stringify([{ ...FLEET, rating: { ...FLEET.rating, overload: 'turnsAway' } }]) };
+      await store.del('room:{gpu}');
+      expect((await signal()).load!.reading).not.toHaveProperty('flow');
+      expect(await store.exists('room:{gpu}')).toBe(0);
+      await signal(rated);
+      expect(await store.hget('room:{gpu}', 'tokens')).toBe('2760');
+      await store.hincrby('room:{gpu}', 'turned_away', 70);
+      expect((await signal(rated)).load).toMatchObject({ reading: { flow: { letIn: 0, turnedAway: 70 } } });
+    });
+
     it('takes stale gauges for missing, and says nothing where it has no others', async () => {
       const dimensions = { Fleet: 'fleet-2' };
       const fleet = { ...FLEET, gpu: { ...FLEET.gpu, dimensions }, kvCache: { ...FLEET.kvCache, dimensions } };

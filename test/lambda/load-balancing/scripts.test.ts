@@ -1,10 +1,12 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { Redis as Valkey } from 'ioredis';
 import { resolvePlan } from '../../../lib/policy/defaults';
 import type { AdmitRequest } from '../../../lambda/gateway/request-store';
 import type { ChainLink } from '../../../lambda/load-balancing/chain';
 import { hasRoom, preferenceOf } from '../../../lambda/load-balancing/load';
 import { chargesOf } from '../../../lambda/rate-limiting/charges';
+import { LoadDesk } from '../../../lambda/store/load-desk';
 import { admissionOf, admitCommand } from '../../../lambda/store/admission-script';
 import { settleCommand } from '../../../lambda/store/settlement-script';
 import { describeEachStore } from '../../store-servers';
@@ -39,12 +41,13 @@ describeEachStore('the loads in the store', (url) => {
     scripts.close();
   });
 
-  const newChain = (shares = SHARES, capacityTokens: number | undefined = CAPACITY): ChainLink[] => {
+  const newChain = (shares = SHARES, capacityTokens = CAPACITY): ChainLink[] => {
     chains += 1;
     return shares.map((share, i) => ({
       backend: backend({ name: `b${chains}-${i}`, ...(capacityTokens && { capacityTokens }) }),
       share,
       counted: true,
+      hasRoom: false,
     }));
   };
   const request = (id: string, tenant: number, tokens: number, chain: ChainLink[]): AdmitRequest => ({
@@ -156,8 +159,63 @@ describeEachStore('the loads in the store', (url) => {
     expect((await ask(job('j9', 100), NOW)).verdict).toBe('admitted');
   });
 
+  describe('with a fleet that lets in what its instances carry', () => {
+    const desk = new LoadDesk((commands) => Promise.all(commands.map((command) => scripts.runCommand(command, NOW))));
+    const fleetChain = (...shares: number[]) => newChain(shares, 0).map((link) => ({ ...link, hasRoom: true }));
+    const nameOf = (link: ChainLink | undefined) => link!.backend.name;
+    const workOf = async (link: ChainLink | undefined) => (await desk.work([nameOf(link)]))[0];
+
+    it('let everything in until it is said how much that is', async () => {
+      const chain = fleetChain(0);
+      for (let i = 0; i < 5; i++) expect((await ask(request(`n${i}`, 0, 9000, chain), NOW)).verdict).toBe('admitted');
+      expect(await workOf(chain[0])).toEqual({ tokens: 45_000 });
+    });
+
+    it('turn away what is beyond, but for the share of a tenant, and count both', async () => {
+      const chain = fleetChain(0);
+      await desk.setRooms([{ backend: nameOf(chain[0]), tokens: 1000 }]);
+      for (let i = 0; i < 10; i++) expect((await ask(request(`f${i}`, 0, 100, chain), NOW)).verdict).toBe('admitted');
+      expect((await ask(request('f10', 0, 70, chain), NOW)).refusedBy).toEqual({ limit: 'capacity' });
+      expect((await ask({ ...request('f11', 0, 70, chain), asksAgain: true }, NOW)).verdict).toBe('limited');
+      expect((await ask({ ...request('job', 0, 10, chain), ceiling: 0.7 }, NOW)).verdict).toBe('limited');
+      expect((await ask(request('other', 1, 50, chain), NOW)).verdict).toBe('admitted');
+      expect(await workOf(chain[0])).toEqual({ tokens: 1050, flow: { letIn: 1050, turnedAway: 70 } });
+    });
+
+    it('send the rest to the next of the chain, and count it as turned away only where that does not share the load', async () => {
+      const [fleet, spare] = fleetChain(0, 0);
+      const [even, other] = fleetChain(1, 1);
+      await desk.setRooms([fleet, even].map((link) => ({ backend: nameOf(link), tokens: 100 })));
+      for (const chain of [
+        [fleet!, spare!],
+        [even!, other!],
+      ]) {
+        await ask(request(`${nameOf(chain[0])}-1`, 0, 90, [chain[0]!]), NOW);
+        const { loadedAt } = await ask(request(`${nameOf(chain[0])}-2`, 0, 40, chain), NOW);
+        expect(loadedAt).toBe(nameOf(chain[1]));
+      }
+      expect((await workOf(fleet))!.flow).toEqual({ letIn: 90, turnedAway: 40 });
+      expect((await workOf(even))!.flow).toEqual({ letIn: 90, turnedAway: 0 });
+      expect(await desk.work([spare, other].map(nameOf))).toEqual([{ tokens: 40 }, { tokens: 40 }]);
+    });
+
+    it('forget the room, and the sums with it, when nobody renews it', async () => {
+      const chain = fleetChain(0);
+      await desk.setRooms([{ backend: nameOf(chain[0]), tokens: 10 }]);
+      await ask(request('old', 0, 5, chain), NOW);
+      const client = new Valkey(url());
+      const life = await client.pttl(`room:{${nameOf(chain[0])}}`);
+      await client.del(`room:{${nameOf(chain[0])}}`);
+      client.disconnect();
+      expect(life).toBeGreaterThan(50_000);
+      expect(life).toBeLessThanOrEqual(60_000);
+      expect((await ask(request('new', 0, 9000, chain), NOW)).verdict).toBe('admitted');
+      expect(await workOf(chain[0])).toEqual({ tokens: 9005 });
+    });
+  });
+
   it('send idle backends requests by their shares, and busy ones by what they have in progress', async () => {
-    const chain = newChain([9, 1], undefined);
+    const chain = newChain([9, 1], 0);
     const first: string[] = [];
     for (let i = 0; i < 200; i++) {
       const asked = request(`i${i}`, 0, 10, chain);
@@ -168,7 +226,7 @@ describeEachStore('the loads in the store', (url) => {
     const share = first.filter((name) => name === chain[0]!.backend.name).length / first.length;
     expect(share).toBeGreaterThan(0.75);
     expect(share).toBeLessThan(0.99);
-    const equal = newChain([1, 1], undefined);
+    const equal = newChain([1, 1], 0);
     const large = await ask(request('large', 0, 5000, equal), NOW);
     for (let i = 0; i < 20; i++) {
       expect((await ask(request(`s${i}`, 0, 100, equal), NOW)).loadedAt).not.toBe(large.loadedAt);

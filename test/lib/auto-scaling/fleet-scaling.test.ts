@@ -131,7 +131,7 @@ describe('a scaled fleet', () => {
     const { Variables } = (signal!.Properties as { Environment: { Variables: Record<string, unknown> } }).Environment;
     const text = JSON.stringify(stack.resolve(Variables.FLEETS)).replaceAll('\\"', '"');
     expect(text).toContain(
-      '"rating":{"tokensPerInstance":9000,"jobsPerSecond":2.5,"drainSeconds":3600,"kvCacheTarget":80,"gpuTarget":70,"refuses":false}',
+      '"rating":{"tokensPerInstance":9000,"jobsPerSecond":2.5,"drainSeconds":3600,"kvCacheTarget":80,"gpuTarget":70,"overload":"turnsAway"}',
     );
     expect(text).toContain('"metric":"nvidia_smi_utilization_gpu"');
     expect(text).toContain(
@@ -159,7 +159,15 @@ describe('a scaled fleet', () => {
 
   it('tells the function that a full fleet refuses, and which zones one may be lost of', () => {
     const kept = templateOf({ fleet: { concurrencyControl: {} }, settings: { survivesZoneLoss: true } });
-    expect(JSON.stringify(kept.toJSON())).toContain('\\"refuses\\":true,\\"zones\\":3');
+    expect(JSON.stringify(kept.toJSON())).toContain('\\"overload\\":\\"refuses\\",\\"zones\\":3');
+  });
+
+  it('bounds the admission of a fleet that is rated, unless it is told not to', () => {
+    const overload = (settings: Given['settings']) =>
+      /overload\\":\\"(\w+)/.exec(JSON.stringify(templateOf({ settings }).toJSON()))?.[1];
+    expect(overload({})).toBe('queues');
+    expect(overload({ tokensPerInstance: 9000 })).toBe('turnsAway');
+    expect(overload({ tokensPerInstance: 9000, boundedAdmission: false })).toBe('queues');
   });
 
   it('stands twice in a stack', () => {
@@ -239,6 +247,10 @@ it.each<[Given, string]>([
   [{ props: { period: Duration.seconds(20) } }, 'period must be 10, 30 or 60 seconds, got 20'],
   [{ settings: { tokensPerInstance: 0 } }, 'fleets["gpu"].tokensPerInstance must be at least 1, got 0'],
   [{ settings: { tokensPerInstance: NaN } }, 'fleets["gpu"].tokensPerInstance must be at least 1, got NaN'],
+  [
+    { settings: { boundedAdmission: true } },
+    'fleets["gpu"].boundedAdmission must go with tokensPerInstance, what one instance was measured to carry, got true',
+  ],
   [{ settings: { jobsPerSecond: 0 }, queue: true }, 'fleets["gpu"].jobsPerSecond must be above 0, got 0'],
   [{ settings: { jobsPerSecond: 1 } }, 'fleets["gpu"].jobsPerSecond must go with a queue, got none'],
   [{ settings: { kvCacheTarget: 101 } }, 'fleets["gpu"].kvCacheTarget must be from 1 to 100 per cent, got 101'],
