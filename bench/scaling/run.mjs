@@ -53,7 +53,7 @@ const OURS_OTHERWISE = {
   'FleetLoad, servers queue': { boundedAdmission: false },
 };
 const STATIC_SIZES = [9, 10, 11, 12, 13];
-const UTILISATIONS = [0.75, 0.8, 0.85, 0.9, 0.95];
+const UTILISATIONS = [0.8, 0.85, 0.9, 0.95, 1];
 
 const peerPlan =
   ({ signal, how }, boot) =>

@@ -59,7 +59,7 @@ export interface FleetScalingSettings {
 
   /**
    * Whether the fleet keeps so many instances that the work needs no more than are left when the fullest zone is lost, but
-   * for what is kept for chance. Over three zones that is a third more.
+   * for what is kept for chance. Over three zones that is half as many again.
    *
    * @default false - until others have booted, what is left is too few
    */
