@@ -21,6 +21,7 @@ import type { VersionPorts } from '../data-pipeline/versions/publish';
 import { type Environment, requiredVariable } from '../security/environment';
 import { BucketStore } from './bucket-store';
 import { embeddingsAt } from './embedding-endpoint';
+import { embeddingsBy } from './embedding-function';
 import { lambdaCall } from './function-call';
 import { LandingFiles } from './landing-files';
 import { TablePointers } from './table-pointers';
@@ -29,6 +30,9 @@ import { VectorBucketIndexes } from './vector-bucket-indexes';
 
 const SERVICE_TIMEOUT_MS = 30_000;
 const FUNCTION_TIMEOUT_MS = 240_000;
+
+/** Longer than the function that embeds may take. */
+const EMBEDDING_TIMEOUT_MS = 125_000;
 
 /** The pipeline that the construct has checked, from its layer. */
 export function pipelineOf(environment: Environment): ResolvedPipeline {
@@ -118,7 +122,14 @@ export function queryEmbedder(environment: Environment, { name, stages }: Resolv
 }
 
 function embedder(environment: Environment, work: Extract<ResolvedWork, { kind: 'embed' }>) {
-  const { EMBEDDING_KEY_SECRET: arn } = environment;
+  const { EMBEDDING_KEY_SECRET: arn, EMBEDDING_FUNCTION: functionArn } = environment;
+  if (functionArn !== undefined) {
+    const caller = {
+      tenant: requiredVariable(environment, 'EMBEDDING_TENANT'),
+      priority: environment.EMBEDDING_PRIORITY === 'interactive' ? ('interactive' as const) : ('batch' as const),
+    };
+    return embeddingsBy(awsService(environment, 'lambda', EMBEDDING_TIMEOUT_MS), functionArn, caller, work);
+  }
   const secret = arn ? new Secret(awsService(environment, 'secretsmanager', SERVICE_TIMEOUT_MS), arn) : undefined;
   const url = requiredVariable(environment, 'EMBEDDING_URL');
   return embeddingsAt({ url, ...(secret && { key: () => secret.value() }) }, work);

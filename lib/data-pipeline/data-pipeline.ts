@@ -13,6 +13,7 @@ import { INCOMING_PREFIX, JOBS_PREFIX, RUNS_PREFIX } from '../policy/pipeline/pr
 import { assertValidPipeline } from '../policy/pipeline/validate-pipeline';
 import { DataBucket } from './data-bucket';
 import type { DataPipelineProps } from './data-pipeline-props';
+import type { EmbeddingAccess } from './embedding-access';
 import { MalwareScan } from './malware-scan';
 import { PipelineFunctions } from './pipeline-functions';
 import { PipelineMachine } from './pipeline-machine';
@@ -218,7 +219,7 @@ export class DataPipeline extends Construct {
    *
    * @internal
    */
-  public get _embedding(): Pick<DataPipelineProps, 'embeddingUrl' | 'embeddingKey' | 'encryptionKey'> {
+  public get _embedding(): EmbeddingAccess & Pick<DataPipelineProps, 'encryptionKey'> {
     return this.props;
   }
 

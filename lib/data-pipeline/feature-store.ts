@@ -22,8 +22,8 @@ import { OfflineTables } from './offline-tables';
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
-/** Properties of a feature store. */
-export interface FeatureStoreProps {
+/** What a feature store keeps and watches, wherever it stands. */
+export interface FeatureSettings {
   /** The features: tables, online store, training sets and answers come from it. */
   readonly definition: FeatureDefinition;
 
@@ -41,20 +41,6 @@ export interface FeatureStoreProps {
    * @default FeatureCompatibility.BACKWARD
    */
   readonly compatibility?: FeatureCompatibility;
-
-  /**
-   * Valkey to serve from, such as the platform's. Needs `vpc`. What it evicts when memory is short is served as missing.
-   *
-   * @default - a table of DynamoDB
-   */
-  readonly onlineStore?: IResponseCache;
-
-  /**
-   * Network of the functions that reach the online store. Goes with `onlineStore`.
-   *
-   * @default - none
-   */
-  readonly vpc?: ec2.IVpc;
 
   /**
    * Share of served rows that is kept to be compared with what models were trained on, 0 to 1.
@@ -77,6 +63,23 @@ export interface FeatureStoreProps {
    * @default 1099511627776 - 1 TiB
    */
   readonly mostBytesPerQuery?: number;
+}
+
+/** Properties of a feature store. */
+export interface FeatureStoreProps extends FeatureSettings {
+  /**
+   * Valkey to serve from, such as the platform's. Needs `vpc`. What it evicts when memory is short is served as missing.
+   *
+   * @default - a table of DynamoDB
+   */
+  readonly onlineStore?: IResponseCache;
+
+  /**
+   * Network of the functions that reach the online store. Goes with `onlineStore`.
+   *
+   * @default - none
+   */
+  readonly vpc?: ec2.IVpc;
 
   /**
    * Namespace of the metrics.

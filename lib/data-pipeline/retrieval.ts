@@ -5,6 +5,7 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { DataPipeline } from './data-pipeline';
+import { embeddingEnvironment, grantEmbedding } from './embedding-access';
 
 /** Where the name of the index that answers is kept. */
 const ACTIVE_INDEX = 'indexes/active.json';
@@ -43,7 +44,7 @@ export class Retrieval extends Construct {
     const { vectors, bucket, pointers } = pipeline;
     if (!vectors)
       throw new Error('pipeline must have retrieval in its definition: without it there is no index to ask');
-    const { embeddingUrl, embeddingKey, encryptionKey } = pipeline._embedding;
+    const { encryptionKey } = pipeline._embedding;
     this.handler = new HandlerFunction(this, 'Handler', {
       handler: 'retrieval',
       description: `Finds records of ${pipeline.pipelineName} that are near a query`,
@@ -53,15 +54,14 @@ export class Retrieval extends Construct {
         PIPELINE_BUCKET: bucket.bucketName,
         POINTER_TABLE: pointers.tableName,
         VECTOR_BUCKET: vectors.bucketName,
-        EMBEDDING_URL: embeddingUrl!,
-        ...(embeddingKey && { EMBEDDING_KEY_SECRET: embeddingKey.secretArn }),
+        ...embeddingEnvironment(pipeline._embedding, 'interactive'),
       },
       layers: [pipeline.definitionLayer.layer],
       encryptionKey,
       logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
-    embeddingKey?.grantRead(this.handler);
+    grantEmbedding(this.handler, pipeline._embedding);
     vectors.grantIndexes(this.handler, 'GetIndex', 'QueryVectors', 'GetVectors');
     this.handler.role.addToPolicy(
       new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [bucket.arnForObjects(ACTIVE_INDEX)] }),

@@ -1,2 +1,3 @@
 export * from './inference-platform';
+export * from './platform-data-settings';
 export * from './platform-fleet-settings';

@@ -12,10 +12,16 @@ import { ModelTask } from '../auto-scaling/model-server';
 import type { FleetScalingSettings } from '../auto-scaling/scaling-settings';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
+import type { DataPipeline } from '../data-pipeline/data-pipeline';
+import type { FeatureStore } from '../data-pipeline/feature-store';
+import type { Retrieval } from '../data-pipeline/retrieval';
+import type { EmbeddingFunction } from '../gateway/embedding-function';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
 import { Balancing } from '../load-balancing/balancing';
+import type { FunctionEndpoint } from '../load-balancing/function-endpoint';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
+import { DataAlarms } from '../observability/data-alarms';
 import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
@@ -30,8 +36,11 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
+import { PlatformData } from './platform-data';
+import type { PlatformFeatureSettings, PlatformPipelineSettings } from './platform-data-settings';
 import type { PlatformFleetSettings } from './platform-fleet-settings';
 import { rollbackAlarm } from './rollback-alarm';
+import { dataBackends, dataFaults } from './validate-data';
 
 /** Properties of an inference platform. */
 export interface InferencePlatformProps {
@@ -41,7 +50,7 @@ export interface InferencePlatformProps {
   /**
    * The fleets of the backends that have neither `url` nor `bedrock` in the policy, by the backend's name.
    *
-   * @default - every backend has a url or is of Bedrock
+   * @default - every backend has a url, is of Bedrock, or is answered by a pipeline's index or a feature store
    */
   readonly fleets?: Record<string, PlatformFleetSettings>;
 
@@ -51,6 +60,21 @@ export interface InferencePlatformProps {
    * @default - each by the defaults of `FleetScalingSettings`
    */
   readonly scaling?: Record<string, FleetScalingSettings>;
+
+  /**
+   * Data pipelines, by a name. One with a `backend` of the policy answers a service from the index that it publishes; it
+   * embeds by the platform's own models, below live traffic.
+   *
+   * @default - none
+   */
+  readonly dataPipelines?: Record<string, PlatformPipelineSettings>;
+
+  /**
+   * Feature stores, by a name. One with a `backend` of the policy answers a service.
+   *
+   * @default - none
+   */
+  readonly featureStores?: Record<string, PlatformFeatureSettings>;
 
   /**
    * How often Auto Scaling looks at the fleets' load: 10, 30 or 60 seconds. Below 60 in the regions where target tracking
@@ -126,7 +150,7 @@ export interface InferencePlatformProps {
   readonly logRetention?: logs.RetentionDays;
 
   /**
-   * What happens to key, files and books of batches, and logs when they leave the stack.
+   * What happens to key, files and books of batches, data, and logs when they leave the stack.
    *
    * @default RemovalPolicy.RETAIN
    */
@@ -168,6 +192,32 @@ export class InferencePlatform extends Construct {
   /** Fleets of the backends, by the backend's name. */
   public readonly fleets: Record<string, GpuFleet> = {};
 
+  /** Data pipelines, by their name. */
+  public readonly dataPipelines: Record<string, DataPipeline>;
+
+  /** What answers queries from the pipelines' published indexes, by the pipeline's name. */
+  public readonly retrievals: Record<string, Retrieval>;
+
+  /** Feature stores, by their name. */
+  public readonly featureStores: Record<string, FeatureStore>;
+
+  /** Load balancers of retrievals and feature stores, by the backend's name. */
+  public readonly serviceEndpoints: Record<string, FunctionEndpoint>;
+
+  /**
+   * Embeds for the pipelines as the gateway does for clients.
+   *
+   * @default - no pipeline embeds
+   */
+  public readonly embeddings?: EmbeddingFunction;
+
+  /**
+   * Alarms on pipelines and feature stores.
+   *
+   * @default - there are none of them
+   */
+  public readonly dataAlarms?: DataAlarms;
+
   /**
    * Scales the fleets on real work.
    *
@@ -184,10 +234,13 @@ export class InferencePlatform extends Construct {
   /** The dashboard. */
   public readonly dashboard: PlatformDashboard;
 
+  private certificate: EndpointCertificate | undefined;
+
   constructor(scope: Construct, id: string, props: InferencePlatformProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    validateFleets(props.policy, props.fleets ?? {}, props.scaling ?? {});
+    const { dataPipelines = {}, featureStores = {} } = props;
+    validateParts(props, dataPipelines, featureStores);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
 
     this.encryptionKey = props.encryptionKey ?? new PlatformKey(this, 'Key', { removalPolicy });
@@ -204,15 +257,27 @@ export class InferencePlatform extends Construct {
     });
     const logBucket = new LogBucket(this, 'AccessLogs');
     this.addFleets(props, logBucket, removalPolicy);
+    const data = new PlatformData(this, {
+      ...{ dataPipelines, featureStores, logBucket, removalPolicy, vpc: this.vpc, cache: this.cache },
+      ...{ encryptionKey: this.encryptionKey, logRetention: props.logRetention },
+      endpointCertificate: () => this.endpointCertificate(props),
+      deletionProtection: isDeletionProtected(props),
+    });
+    this.dataPipelines = data.pipelines;
+    this.retrievals = data.retrievals;
+    this.featureStores = data.featureStores;
+    this.serviceEndpoints = data.endpoints;
+    this.embeddings = data.embedder;
     this.api = new InferenceApi(this, 'Api', {
       policy: props.policy,
       vpc: this.vpc,
       store: this.cache,
-      endpoints: this.endpoints,
+      endpoints: { ...this.endpoints, ...this.serviceEndpoints },
       eventBus: props.eventBus,
       cloudWatchRole: props.cloudWatchRole,
       ...stored,
     });
+    this.embeddings?.embedBy(this.api);
     const { policyLayer, serviceName, metricsNamespace, eventBus } = this.api.inference;
     this.breakerControl = new BreakerControl(this, 'BreakerControl', {
       policyLayer,
@@ -241,6 +306,13 @@ export class InferencePlatform extends Construct {
       scaling: this.fleetScaling,
     };
     this.alarms = new PlatformAlarms(this, 'Watch', { topic: this.alarmTopic, ...parts });
+    if (Object.keys({ ...this.dataPipelines, ...this.featureStores }).length > 0) {
+      this.dataAlarms = new DataAlarms(this, 'DataWatch', {
+        topic: this.alarmTopic,
+        pipelines: this.dataPipelines,
+        featureStores: this.featureStores,
+      });
+    }
     this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
   }
 
@@ -260,18 +332,15 @@ export class InferencePlatform extends Construct {
 
   /** A load balancer and a fleet for each backend without an address; they share a certificate. */
   private addFleets(props: InferencePlatformProps, logBucket: LogBucket, removalPolicy: RemovalPolicy): void {
-    const backends = resolvePolicy(props.policy).backends.filter(isFleet);
-    if (backends.length === 0) return;
-
+    const backends = resolvePolicy(props.policy).backends.filter(({ name }) => props.fleets?.[name]);
     const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
-    const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
     for (const backend of backends) {
       const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
       const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;
       const totalTime = wholeSeconds(backend.timeouts.totalMs);
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
         vpc: this.vpc,
-        endpointCertificate,
+        endpointCertificate: this.endpointCertificate(props),
         logBucket,
         balancing,
         slowStart,
@@ -279,7 +348,7 @@ export class InferencePlatform extends Construct {
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
         deregistrationDelay: totalTime,
         idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
-        deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
+        deletionProtection: isDeletionProtected(props),
         ...stored,
       });
       this.endpoints[backend.name] = endpoint;
@@ -301,6 +370,15 @@ export class InferencePlatform extends Construct {
       });
       this.fleets[backend.name]!.attachTo(endpoint.targetGroup);
     }
+  }
+
+  /** One for all endpoints. */
+  private endpointCertificate({ logRetention, removalPolicy }: InferencePlatformProps): EndpointCertificate {
+    const { encryptionKey } = this;
+    this.certificate ??= new EndpointCertificate(this, 'EndpointCertificate', {
+      ...{ encryptionKey, logRetention, removalPolicy },
+    });
+    return this.certificate;
   }
 
   private addScaling(props: InferencePlatformProps): FleetScaling | undefined {
@@ -340,28 +418,41 @@ function taskOf(policy: InferencePolicy, backend: Pick<Backend, 'name'>): ModelT
   return only(ModelKind.EMBEDDING, ModelKind.SERVICE) ? ModelTask.EMBED : ModelTask.GENERATE;
 }
 
-function validateFleets(
-  policy: InferencePolicy,
-  fleets: Record<string, PlatformFleetSettings>,
-  scaling: Record<string, FleetScalingSettings>,
+function isDeletionProtected({ deletionProtection, removalPolicy }: InferencePlatformProps): boolean {
+  return deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY;
+}
+
+/** Throws one error that names each part that the policy needs and is not given, or that does not go with it. */
+function validateParts(
+  { policy, fleets = {}, scaling = {} }: InferencePlatformProps,
+  dataPipelines: Record<string, PlatformPipelineSettings>,
+  featureStores: Record<string, PlatformFeatureSettings>,
 ): void {
-  const faults: string[] = [];
-  const needing = policy.backends.filter(isFleet).map((backend) => backend.name);
-  for (const name of needing) {
-    if (!fleets[name])
-      faults.push(
-        `fleets["${name}"]: is required, since the backend has neither url nor bedrock: say what model it loads`,
-      );
-  }
-  for (const name of Object.keys(fleets)) {
-    if (!needing.includes(name)) {
-      faults.push(`fleets["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
-    }
-  }
-  for (const name of Object.keys(scaling)) {
-    if (!needing.includes(name)) {
-      faults.push(`scaling["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
+  const faults = dataFaults(policy, dataPipelines, featureStores);
+  const answered = dataBackends(dataPipelines, featureStores);
+  const needing = policy.backends.filter(isFleet).map(({ name }) => name);
+  const fleetNames = needing.filter((name) => !answered.includes(name));
+  for (const name of fleetNames) if (!fleets[name]) faults.push(missingPart(policy, name));
+  for (const [field, given] of Object.entries({ fleets, scaling })) {
+    for (const name of Object.keys(given)) {
+      if (answered.includes(name)) {
+        faults.push(
+          `${field}["${name}"]: the backend is answered by a pipeline or a feature store: leave one of them out`,
+        );
+      } else if (!needing.includes(name)) {
+        const known = fleetNames.join(', ') || 'none';
+        faults.push(`${field}["${name}"]: must name a backend without url and bedrock (${known})`);
+      }
     }
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));
+}
+
+/** A backend of services may be answered by more than a fleet. */
+function missingPart(policy: InferencePolicy, name: string): string {
+  const isService = taskOf(policy, { name }) === ModelTask.OTHER;
+  return (
+    `fleets["${name}"]: is required, since the backend has neither url nor bedrock: say what model it loads` +
+    (isService ? '; or give a pipeline that publishes an index, or a feature store, this backend' : '')
+  );
 }
