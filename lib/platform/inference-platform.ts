@@ -1,15 +1,11 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
-import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
-import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { FleetScaling, type ScaledFleet } from '../auto-scaling/fleet-scaling';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
-import { ModelTask } from '../auto-scaling/model-server';
-import type { FleetScalingSettings } from '../auto-scaling/scaling-settings';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
 import type { DataPipeline } from '../data-pipeline/data-pipeline';
@@ -26,8 +22,6 @@ import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
 import type { Backend } from '../policy/backend';
-import { isFleet } from '../policy/fleet-backends';
-import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import { BatchJobs } from '../queueing/batch-jobs';
@@ -36,126 +30,11 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
+import type { InferencePlatformProps } from './inference-platform-props';
+import { taskOf } from './model-task';
 import { PlatformData } from './platform-data';
-import type { PlatformFeatureSettings, PlatformPipelineSettings } from './platform-data-settings';
-import type { PlatformFleetSettings } from './platform-fleet-settings';
 import { rollbackAlarm } from './rollback-alarm';
-import { dataBackends, dataFaults } from './validate-data';
-
-/** Properties of an inference platform. */
-export interface InferencePlatformProps {
-  /** Plans, tenants, backends, models and rules: what the platform is. */
-  readonly policy: InferencePolicy;
-
-  /**
-   * The fleets of the backends that have neither `url` nor `bedrock` in the policy, by the backend's name.
-   *
-   * @default - every backend has a url, is of Bedrock, or is answered by a pipeline's index or a feature store
-   */
-  readonly fleets?: Record<string, PlatformFleetSettings>;
-
-  /**
-   * How the fleets follow their work, by the backend's name.
-   *
-   * @default - each by the defaults of `FleetScalingSettings`
-   */
-  readonly scaling?: Record<string, FleetScalingSettings>;
-
-  /**
-   * Data pipelines, by a name. One with a `backend` of the policy answers a service from the index that it publishes; it
-   * embeds by the platform's own models, below live traffic.
-   *
-   * @default - none
-   */
-  readonly dataPipelines?: Record<string, PlatformPipelineSettings>;
-
-  /**
-   * Feature stores, by a name. One with a `backend` of the policy answers a service.
-   *
-   * @default - none
-   */
-  readonly featureStores?: Record<string, PlatformFeatureSettings>;
-
-  /**
-   * How often Auto Scaling looks at the fleets' load: 10, 30 or 60 seconds. Below 60 in the regions where target tracking
-   * takes high-resolution metrics.
-   *
-   * @default Duration.seconds(10)
-   */
-  readonly scalingPeriod?: Duration;
-
-  /**
-   * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
-   * for S3 and DynamoDB.
-   *
-   * @default - a new `PlatformNetwork` over three zones
-   */
-  readonly vpc?: ec2.IVpc;
-
-  /**
-   * Key that encrypts everything that is stored. The platform adds to its policy what AWS services need (see
-   * `PlatformKey.allowServices`); the policy of an imported key must allow that already.
-   *
-   * @default - a new `PlatformKey`
-   */
-  readonly encryptionKey?: kms.IKey;
-
-  /**
-   * Topic that hears of alarms. If it is encrypted, its key must let CloudWatch use it.
-   *
-   * @default - a new topic, encrypted by `encryptionKey`
-   */
-  readonly alarmTopic?: sns.ITopic;
-
-  /**
-   * Bus that hears of breakers that change their state.
-   *
-   * @default - the account's default bus
-   */
-  readonly eventBus?: events.IEventBus;
-
-  /**
-   * Node type of the store.
-   *
-   * @default 'cache.m7g.large'
-   */
-  readonly cacheNodeType?: string;
-
-  /**
-   * Nodes of the store, 2 to 6.
-   *
-   * @default 3
-   */
-  readonly cacheNodes?: number;
-
-  /**
-   * Whether to make the account-wide role by which API Gateway writes its logs.
-   *
-   * @default true
-   */
-  readonly cloudWatchRole?: boolean;
-
-  /**
-   * Whether load balancers refuse to be deleted.
-   *
-   * @default - true, unless `removalPolicy` is DESTROY
-   */
-  readonly deletionProtection?: boolean;
-
-  /**
-   * How long logs are kept.
-   *
-   * @default RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: logs.RetentionDays;
-
-  /**
-   * What happens to key, files and books of batches, data, and logs when they leave the stack.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
-}
+import { validateParts } from './validate-parts';
 
 /**
  * The whole platform from one policy: entry, limits, cache, background work, a fleet behind a load balancer for each backend
@@ -239,8 +118,7 @@ export class InferencePlatform extends Construct {
   constructor(scope: Construct, id: string, props: InferencePlatformProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    const { dataPipelines = {}, featureStores = {} } = props;
-    validateParts(props, dataPipelines, featureStores);
+    validateParts(props);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
 
     this.encryptionKey = props.encryptionKey ?? new PlatformKey(this, 'Key', { removalPolicy });
@@ -258,7 +136,8 @@ export class InferencePlatform extends Construct {
     const logBucket = new LogBucket(this, 'AccessLogs');
     this.addFleets(props, logBucket, removalPolicy);
     const data = new PlatformData(this, {
-      ...{ dataPipelines, featureStores, logBucket, removalPolicy, vpc: this.vpc, cache: this.cache },
+      ...{ dataPipelines: props.dataPipelines ?? {}, featureStores: props.featureStores ?? {} },
+      ...{ logBucket, removalPolicy, vpc: this.vpc, cache: this.cache },
       ...{ encryptionKey: this.encryptionKey, logRetention: props.logRetention },
       endpointCertificate: () => this.endpointCertificate(props),
       deletionProtection: isDeletionProtected(props),
@@ -410,49 +289,6 @@ function wholeSeconds(milliseconds: number): Duration {
   return Duration.seconds(Math.ceil(milliseconds / 1000));
 }
 
-/** What shows that a backend is ready: that it writes text, where any of its models does. */
-function taskOf(policy: InferencePolicy, backend: Pick<Backend, 'name'>): ModelTask {
-  const kinds = policy.models.filter(({ backends }) => backends.includes(backend.name)).map(({ kind }) => kind);
-  const only = (...named: ModelKind[]) => kinds.length > 0 && kinds.every((kind) => kind && named.includes(kind));
-  if (only(ModelKind.SERVICE)) return ModelTask.OTHER;
-  return only(ModelKind.EMBEDDING, ModelKind.SERVICE) ? ModelTask.EMBED : ModelTask.GENERATE;
-}
-
 function isDeletionProtected({ deletionProtection, removalPolicy }: InferencePlatformProps): boolean {
   return deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY;
-}
-
-/** Throws one error that names each part that the policy needs and is not given, or that does not go with it. */
-function validateParts(
-  { policy, fleets = {}, scaling = {} }: InferencePlatformProps,
-  dataPipelines: Record<string, PlatformPipelineSettings>,
-  featureStores: Record<string, PlatformFeatureSettings>,
-): void {
-  const faults = dataFaults(policy, dataPipelines, featureStores);
-  const answered = dataBackends(dataPipelines, featureStores);
-  const needing = policy.backends.filter(isFleet).map(({ name }) => name);
-  const fleetNames = needing.filter((name) => !answered.includes(name));
-  for (const name of fleetNames) if (!fleets[name]) faults.push(missingPart(policy, name));
-  for (const [field, given] of Object.entries({ fleets, scaling })) {
-    for (const name of Object.keys(given)) {
-      if (answered.includes(name)) {
-        faults.push(
-          `${field}["${name}"]: the backend is answered by a pipeline or a feature store: leave one of them out`,
-        );
-      } else if (!needing.includes(name)) {
-        const known = fleetNames.join(', ') || 'none';
-        faults.push(`${field}["${name}"]: must name a backend without url and bedrock (${known})`);
-      }
-    }
-  }
-  if (faults.length > 0) throw new Error(faults.join('\n'));
-}
-
-/** A backend of services may be answered by more than a fleet. */
-function missingPart(policy: InferencePolicy, name: string): string {
-  const isService = taskOf(policy, { name }) === ModelTask.OTHER;
-  return (
-    `fleets["${name}"]: is required, since the backend has neither url nor bedrock: say what model it loads` +
-    (isService ? '; or give a pipeline that publishes an index, or a feature store, this backend' : '')
-  );
 }
