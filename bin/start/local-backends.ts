@@ -7,8 +7,6 @@ export interface LocalBackend {
   readonly name: string;
   readonly url: string;
   readonly isStub: boolean;
-  /** What it answers from, where it is a function of the platform. */
-  readonly source?: string;
 }
 
 /** What serves all backends. */

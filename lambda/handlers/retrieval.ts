@@ -7,7 +7,7 @@ const environment = process.env;
 const pipeline = pipelineOf(environment);
 const { store } = versionPorts(environment, pipeline.name);
 const writeLine = lineWriter(process.stdout);
-const retriever = new Retriever(pipeline.retrieval?.results ?? 10, {
+const retriever = new Retriever(pipeline.name, pipeline.retrieval?.results ?? 10, {
   store,
   indexes: vectorIndexes(environment, pipeline),
   embed: queryEmbedder(environment, pipeline),
