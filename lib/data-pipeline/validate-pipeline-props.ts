@@ -60,7 +60,7 @@ function embeddingFaults({ stages }: ResolvedPipeline, props: DataPipelineProps)
   const model = (work: ResolvedWork) => (work.kind === 'embed' ? work.model : '');
   if (stage && embeddingUrl === undefined && !embedder) {
     return [
-      `embeddingUrl is required, or an embedder: the stage "${stage.name}" embeds with the model ${model(stage.work)}`,
+      `embeddingUrl is required: the stage "${stage.name}" embeds with the model ${model(stage.work)}; or give an embedder`,
     ];
   }
   const given = { embeddingUrl, embeddingKey, embedder, embeddingTenant };
