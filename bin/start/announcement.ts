@@ -10,6 +10,8 @@ export interface AnnouncedRun {
   readonly storeDescription: string;
   readonly accountDescription: string;
   readonly backends: readonly LocalBackend[];
+  /** How this program is called from a shell. */
+  readonly program: string;
   /** Pipelines whose indexes answer. */
   readonly pipelines: readonly AnnouncedPipeline[];
   /** Feature stores that answer. */
@@ -48,6 +50,7 @@ export function announcement({
   storeDescription,
   accountDescription,
   backends,
+  program,
   pipelines,
   featureStores,
 }: AnnouncedRun): string {
@@ -90,18 +93,21 @@ export function announcement({
     '',
     `  ${curlLine(url, key, localPolicy)}`,
     '',
-    ...pipelines.flatMap((pipeline) => pipelineLines(url, key, localPolicy, pipeline)),
-    ...featureStores.flatMap((features) => featureLines(url, key, localPolicy, features)),
+    ...pipelines.flatMap((pipeline) => pipelineLines({ url, key, localPolicy, program }, pipeline)),
+    ...featureStores.flatMap((features) => featureLines({ url, key, localPolicy, program }, features)),
     'Ctrl-C ends it.',
     '',
   ].join('\n');
 }
 
+/** Who calls what, in the lines that are shown. */
+interface Caller extends Pick<AnnouncedRun, 'url' | 'localPolicy' | 'program'> {
+  readonly key: string;
+}
+
 /** Two lines: one publishes a folder of Markdown, the other asks it. */
 function pipelineLines(
-  url: string,
-  callerKey: string,
-  { policy, keys }: LocalPolicy,
+  { url, key: callerKey, localPolicy: { policy, keys }, program }: Caller,
   { backend, name, config, output, tenant }: AnnouncedPipeline,
 ): string[] {
   const key = keys.get(tenant ?? '')?.[0] ?? callerKey;
@@ -109,22 +115,20 @@ function pipelineLines(
   return [
     `Publish a folder of files as ${name}, and ask it:`,
     '',
-    `  OPENAI_API_KEY=${key} npx cdk-inference-platform pipeline run --config ${config}${place} --input DIR --endpoint ${url}`,
+    `  OPENAI_API_KEY=${key} ${program} pipeline run --config ${config}${place} --input DIR --endpoint ${url}`,
     `  ${serviceCall(url, callerKey, policy, backend, { query: 'How do I …?', results: 3 })}`,
     '',
   ];
 }
 
 function featureLines(
-  url: string,
-  key: string,
-  { policy }: LocalPolicy,
+  { url, key, localPolicy: { policy }, program }: Caller,
   { backend, name, entity, ingestFunction, awsEndpoint }: AnnouncedFeatures,
 ): string[] {
   return [
     `Send records to the features ${name}, and ask for them:`,
     '',
-    `  npx cdk-inference-platform features ingest FILE --function ${ingestFunction} --aws-endpoint ${awsEndpoint}`,
+    `  ${program} features ingest FILE --function ${ingestFunction} --aws-endpoint ${awsEndpoint}`,
     `  ${serviceCall(url, key, policy, backend, { entity, keys: ['KEY'] })}`,
     '',
   ];

@@ -1,11 +1,9 @@
-import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { type CfnElement, Stack } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
-import { InferencePlatform, type InferencePolicy, type PlatformPipelineSettings } from '../../lib';
+import { InferencePlatform, type InferencePolicy } from '../../lib';
 import { pipelinesFor } from '../reference-stack';
-import { announcement, type AnnouncedPipeline } from './announcement';
+import { announcement } from './announcement';
 import { functionsOf, readApi } from './api-gateway/api-definition';
 import { type AnsweredRequest, ApiGatewayFront } from './api-gateway/front';
 import { UsagePlans } from './api-gateway/usage-plans';
@@ -17,7 +15,8 @@ import { type LocalBackend, serveBackends } from './local-backends';
 import { loadLocalPolicy } from './local-policy';
 import { type LocalStore, serveStore } from './local-store';
 import { loadServices, type LocalServices, type ServiceFiles } from './services/local-services';
-import { answeringVersion, openServices, withoutTls } from './services/open-services';
+import { announcedPipelines, DEFAULT_WORKSPACE, programName } from './services/announced-pipelines';
+import { openServices, withoutTls } from './services/open-services';
 import { synthesise } from './synthesis';
 import { resourcesOf, type Template } from './template';
 import { registerTenantKeys } from './tenant-keys';
@@ -51,9 +50,6 @@ export interface LocalRun {
   /** Stops accepting, lets requests in progress finish for a few seconds, and ends. */
   close(): Promise<void>;
 }
-
-/** Where `pipeline run` publishes to, unless it is told otherwise. */
-const DEFAULT_WORKSPACE = 'pipeline.out';
 
 /** What a request in progress gets to finish when the run ends. */
 const GRACE_MS = 5000;
@@ -120,9 +116,8 @@ export async function start(options: StartOptions): Promise<LocalRun> {
       announcement({
         ...{ url: listener.url, localPolicy, storeDescription: store.description, backends: backends.list },
         accountDescription: account.description,
-        pipelines: await Promise.all(
-          Object.values(services.dataPipelines).map((settings) => announcedPipeline(settings, options)),
-        ),
+        program: programName(),
+        pipelines: await announcedPipelines(services, { ...options, files: options.services?.pipelines ?? {} }),
         featureStores: Object.entries(services.featureStores).map(([name, { backend = name, definition }], i) => ({
           ...{ backend, name: definition.name, entity: definition.features[0]?.entity ?? '' },
           ...{ ingestFunction: ingestIds[i] ?? '', awsEndpoint: open.url },
@@ -153,25 +148,6 @@ function servicesOf({ policyFile, services, backends }: StartOptions, policy: In
     ([, { backend = '' }]) => !Object.hasOwn(backends, backend) && !Object.hasOwn(pipelines, backend),
   );
   return loadServices(policy, { pipelines, features }, Object.fromEntries(kept));
-}
-
-async function announcedPipeline(
-  { backend = '', tenant, definition: { name } }: PlatformPipelineSettings,
-  { services, workspace }: StartOptions,
-): Promise<AnnouncedPipeline> {
-  const version = await answeringVersion(workspace ?? DEFAULT_WORKSPACE, name);
-  return {
-    ...{ backend, name, config: services?.pipelines[backend] ?? referenceConfig() },
-    ...(workspace !== undefined && { output: workspace }),
-    ...(tenant !== undefined && { tenant }),
-    ...(version !== undefined && { version }),
-  };
-}
-
-/** The definition of the reference pipeline, as the package brings it. */
-function referenceConfig(): string {
-  const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-  return relative(process.cwd(), join(root, 'examples', 'documentation-pipeline.json'));
 }
 
 /** Functions that answer backends, as the functions that call them find them. */

@@ -117,7 +117,7 @@ describe('the announcement', () => {
         { name: 'fleet', url: 'http://127.0.0.1:2', isStub: true },
         { name: 'hosted', url: 'https://models.example.com', isStub: false },
       ],
-      ...{ pipelines: [], featureStores: [], ...services },
+      ...{ program: 'npx cdk-inference-platform', pipelines: [], featureStores: [], ...services },
     });
 
   it('says where, with which key, which models, who serves what', () => {

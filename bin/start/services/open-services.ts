@@ -1,7 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { activeIndex } from '../../../lambda/data-pipeline/retrieval/switch-index';
-import { FileStore } from '../../pipeline/file-store';
 import type { FunctionDefinition, LocalValues } from '../function-definition';
 import type { LambdaFunction } from '../lambda-runtime';
 import type { ResourceValues } from '../resources/template-values';
@@ -89,11 +87,6 @@ export function withoutTls(backends: string): string {
   const addresses = JSON.parse(backends) as Readonly<Record<string, { readonly url: string }>>;
   const plain = Object.entries(addresses).map(([name, { url }]) => [name, { url: url.replace(/^https:/, 'http:') }]);
   return JSON.stringify(Object.fromEntries(plain));
-}
-
-/** The version that answers, of a pipeline in a workspace. */
-export async function answeringVersion(workspace: string, pipeline: string): Promise<string | undefined> {
-  return (await activeIndex(new FileStore(join(workspace, pipeline))))?.version;
 }
 
 function functionsCalledBy(template: Template, id: string): string[] {
