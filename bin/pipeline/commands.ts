@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { linesOfObject, type QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
+import { pinProfile, readHistory } from '../../lambda/data-pipeline/monitors/history';
 import type { Profile } from '../../lambda/data-pipeline/monitors/profile';
 import { rollBack } from '../../lambda/data-pipeline/versions/publish';
 import {
@@ -15,7 +16,6 @@ import {
 } from '../../lambda/data-pipeline/versions/read-published';
 import type { ProgressOutput } from '../progress-bar';
 import { UserError } from '../user-error';
-import { pin, readHistory } from './monitor-history';
 import { loadGoldenSet } from './reference-files';
 import { quarantineLine, runReport } from './report';
 import { manifestOf, type RunOptions, runPipeline } from './run-pipeline';
@@ -161,7 +161,7 @@ export async function pinCommand(version: string | undefined, place: Place, { pr
   const published =
     version === undefined ? await mustBePublished(workspace) : await publishedVersion(version, workspace);
   const [profile] = await linesOfObject(workspace.store, published.manifest.profile);
-  await pin(workspace.store, published.version, JSON.parse(profile!) as Profile);
+  await pinProfile(workspace.store, published.version, JSON.parse(profile!) as Profile);
   const { length } = await readHistory(workspace.store, workspace.pipeline.monitors.history, '');
   print(`later versions are compared with ${published.version}; the history has ${length} versions\n`);
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { digestOf } from '../../lambda/data-pipeline/digest';
+import { pinnedProfile, readHistory, writeHistory } from '../../lambda/data-pipeline/monitors/history';
 import { type Finding, measure, watch } from '../../lambda/data-pipeline/monitors/watch';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../../lambda/data-pipeline/reading/shard-plan';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
@@ -24,7 +25,6 @@ import { UserError } from '../user-error';
 import { codeDigest } from './code-digest';
 import { FileSpill } from './file-spill';
 import { InputDirectory } from './input-directory';
-import { pinnedProfile, readHistory, writeHistory } from './monitor-history';
 import { loadGoldenSet, loadReferences } from './reference-files';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions, workPorts } from './workspace';
 
@@ -117,7 +117,7 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const publication = await publish(manifest, sequence, workspace);
   // Also where nothing has changed: the run that published it may have been cut off just here.
   const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
-  if (shown) await writeHistory(store, shown.sequence, version, measurements, profile);
+  if (shown) await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
   const index =
     publication.outcome === 'overtaken'
       ? undefined
