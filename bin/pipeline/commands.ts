@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadGoldenSet } from '../../lambda/data-pipeline/reading/references';
 import { linesOfObject, type QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
@@ -15,8 +16,8 @@ import {
   trace,
 } from '../../lambda/data-pipeline/versions/read-published';
 import type { ProgressOutput } from '../progress-bar';
-import { UserError } from '../user-error';
-import { loadGoldenSet } from './reference-files';
+import { inWords, UserError } from '../user-error';
+import { referenceFiles } from './reference-files';
 import { quarantineLine, runReport } from './report';
 import { manifestOf, type RunOptions, runPipeline } from './run-pipeline';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions } from './workspace';
@@ -100,7 +101,10 @@ export async function rollBackCommand(
   print(`readers see ${target}\n`);
   if (!pipeline.retrieval) return;
   const published = await publishedVersion(target, workspace);
-  const golden = options.endpoint === undefined ? [] : await loadGoldenSet(pipeline, workspace.referenceDirectory);
+  const golden =
+    options.endpoint === undefined
+      ? []
+      : await inWords(loadGoldenSet(pipeline, referenceFiles(workspace.referenceDirectory)));
   const embed = options.endpoint === undefined ? () => Promise.resolve([]) : queryEmbedder(workspace, options);
   const { isSwitched, index } = await switchIndex(published, golden, pipeline.retrieval, {
     store,

@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import type { InputFile, InputFiles } from '../../lambda/data-pipeline/storage';
 import { UserError } from '../user-error';
+import { isMissing } from './file-store';
 
 const PIECE_BYTES = 1024 * 1024;
 
@@ -38,9 +40,19 @@ export class InputDirectory implements InputFiles {
     return files;
   }
 
+  /** One file by its name; undefined where there is none. */
+  public async find(name: string): Promise<InputFile | undefined> {
+    try {
+      return { name, ...(await this.digest(name)) };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** {@inheritDoc InputFiles.read} */
   public read(name: string, from: number, to: number): AsyncIterable<Buffer> {
-    if (from >= to) return nothing();
+    if (from >= to) return Readable.from([]);
     return createReadStream(join(this.root, name), { start: from, end: to - 1, highWaterMark: PIECE_BYTES });
   }
 
@@ -72,9 +84,4 @@ export class InputDirectory implements InputFiles {
 
 function byName(a: Dirent, b: Dirent): number {
   return a.name < b.name ? -1 : 1;
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await
-async function* nothing(): AsyncGenerator<Buffer> {
-  return;
 }

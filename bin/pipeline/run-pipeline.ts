@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { digestOf } from '../../lambda/data-pipeline/digest';
 import { pinnedProfile, readHistory, writeHistory } from '../../lambda/data-pipeline/monitors/history';
 import { type Finding, measure, watch } from '../../lambda/data-pipeline/monitors/watch';
+import { loadGoldenSet, loadReferences } from '../../lambda/data-pipeline/reading/references';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../../lambda/data-pipeline/reading/shard-plan';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { type IndexSwitch, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
@@ -21,11 +22,11 @@ import {
 } from '../../lambda/data-pipeline/versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../../lambda/data-pipeline/versions/publish';
 import { progressBar, type ProgressOutput } from '../progress-bar';
-import { UserError } from '../user-error';
+import { inWords, UserError } from '../user-error';
 import { codeDigest } from './code-digest';
 import { FileSpill } from './file-spill';
 import { InputDirectory } from './input-directory';
-import { loadGoldenSet, loadReferences } from './reference-files';
+import { referenceFiles } from './reference-files';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions, workPorts } from './workspace';
 
 /** A run from the command line. */
@@ -63,8 +64,8 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const { pipeline, store, pointers } = workspace;
   const asOf = timeOfRun(options.asOf);
   const sequence = (await pointers.current())?.sequence ?? 0;
-  const references = await loadReferences(pipeline, workspace.referenceDirectory);
-  const golden = await loadGoldenSet(pipeline, workspace.referenceDirectory);
+  const references = await inWords(loadReferences(pipeline, referenceFiles(workspace.referenceDirectory)));
+  const golden = await inWords(loadGoldenSet(pipeline, referenceFiles(workspace.referenceDirectory)));
   const stages = prepareStages(pipeline.stages, (stage) => workerOf(stage, workPorts(workspace, options)), {
     references: references.sets,
     ...(asOf !== undefined && { asOf: asOf.getTime() }),
