@@ -29,6 +29,7 @@ import { VectorBucketIndexes } from './vector-bucket-indexes';
 
 const SERVICE_TIMEOUT_MS = 30_000;
 const FUNCTION_TIMEOUT_MS = 240_000;
+const EMBEDDING_TIMEOUT_MS = 60_000;
 
 /** The pipeline that the construct has checked, from its layer. */
 export function pipelineOf(environment: Environment): ResolvedPipeline {
@@ -121,7 +122,8 @@ function embedder(environment: Environment, work: Extract<ResolvedWork, { kind: 
   const { EMBEDDING_KEY_SECRET: arn } = environment;
   const secret = arn ? new Secret(awsService(environment, 'secretsmanager', SERVICE_TIMEOUT_MS), arn) : undefined;
   const url = requiredVariable(environment, 'EMBEDDING_URL');
-  return embeddingsAt({ url, ...(secret && { key: () => secret.value() }) }, work);
+  const endpoint = { url, timeoutMs: EMBEDDING_TIMEOUT_MS, ...(secret && { key: () => secret.value() }) };
+  return embeddingsAt(endpoint, work);
 }
 
 function referenceFiles(environment: Environment): ReferenceFiles {
