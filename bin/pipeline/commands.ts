@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadGoldenSet } from '../../lambda/data-pipeline/reading/references';
+import { manifestOf } from '../../lambda/data-pipeline/running/steps';
 import { linesOfObject, type QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
@@ -19,7 +20,7 @@ import type { ProgressOutput } from '../progress-bar';
 import { inWords, UserError } from '../user-error';
 import { referenceFiles } from './reference-files';
 import { quarantineLine, runReport } from './report';
-import { manifestOf, type RunOptions, runPipeline } from './run-pipeline';
+import { type RunOptions, runPipeline } from './run-pipeline';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions } from './workspace';
 
 /** Where a command writes. */
@@ -38,7 +39,7 @@ type Place = Pick<WorkspaceOptions, 'config' | 'output' | 'references'>;
 export async function runCommand(options: RunOptions, { print, progress }: CommandOutput): Promise<boolean> {
   const started = performance.now();
   const result = await runPipeline(options, progress);
-  print(runReport(result, (performance.now() - started) / 1000, openWorkspace(options).directory));
+  print(runReport(result, (performance.now() - started) / 1000, openWorkspace(options)));
   return result.held === undefined && result.publication?.outcome !== 'overtaken';
 }
 
@@ -185,7 +186,7 @@ async function mustBePublished(workspace: Workspace): Promise<PublishedVersion> 
 }
 
 async function heldOrPublished(version: string, workspace: Workspace): Promise<Pick<PublishedVersion, 'manifest'>> {
-  return { manifest: await manifestOf(version, workspace.store) };
+  return { manifest: await inWords(manifestOf(version, workspace.store)) };
 }
 
 async function rawRecord(input: string, { file, offset, bytes }: QuarantineEntry): Promise<string> {

@@ -24,7 +24,7 @@ import { embeddingsAt } from './embedding-endpoint';
 import { lambdaCall } from './function-call';
 import { LandingFiles } from './landing-files';
 import { TablePointers } from './table-pointers';
-import { TemporarySpill } from './temporary-spill';
+import { FileSpill } from './file-spill';
 import { VectorBucketIndexes } from './vector-bucket-indexes';
 
 const SERVICE_TIMEOUT_MS = 30_000;
@@ -69,7 +69,7 @@ export function pipelineSteps(environment: Environment): PipelineSteps {
   const { COST_PER_GIGABYTE: cost } = environment;
   return new PipelineSteps({
     pipeline: afterJob(pipeline),
-    ...{ store, pointers, spill: new TemporarySpill(tmpdir()) },
+    ...{ store, pointers, spill: new FileSpill(tmpdir()) },
     work: {
       embed: (work) => ({ embed: embedder(environment, work), cache: store }),
       function: (name) => lambdaCall(invoker, requiredVariable(functions, name)),

@@ -5,13 +5,13 @@ import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import type { Profile } from '../monitors/profile';
 import { type Finding, type Measurement, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
-import { formatOf, planShards, type ShardPlan } from '../reading/shard-plan';
+import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
+import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
@@ -89,6 +89,10 @@ export interface StepPorts {
   /** Reads the references; those that were read before will do, unless they are to be fresh. */
   readonly references: (options: { readonly areFresh: boolean }) => Promise<References>;
   readonly golden: () => Promise<readonly GoldenQuery[]>;
+  /** How large shards are; by default {@link SHARD_LIMITS}. */
+  readonly shardLimits?: ShardLimits;
+  /** What messages call the files of a run; by default "the files that have landed". */
+  readonly filesAre?: string;
 }
 
 /** The files of a run. */
@@ -107,7 +111,7 @@ export class PipelineSteps {
    * @throws where the run would cost more than it may, or there is nothing to redrive
    */
   public async plan(request: RunRequest, files: RunFiles): Promise<PlannedRun> {
-    const { pipeline, store, pointers, code } = this.ports;
+    const { pipeline, store, pointers, code, shardLimits } = this.ports;
     const sequence = (await pointers.current())?.sequence ?? 0;
     const asOf = request.asOf === undefined ? undefined : timeOfRun(request.asOf);
     const found = await files.list((name) => formatOf(name, pipeline.source) !== undefined);
@@ -118,9 +122,9 @@ export class PipelineSteps {
     const { digests: references } = await this.ports.references({ areFresh: true });
     const parents = request.redrive === undefined ? [] : [request.redrive];
     const ingredients = { code, parents, inputs, references, ...(asOf !== undefined && { asOf }) };
-    const run = digestOf({ ...ingredients, pipeline: digestOf(pipeline) }).slice(0, 32);
+    const run = this.idOf({ ...ingredients, definition: digestOf(pipeline) });
     const redrive = request.redrive === undefined ? undefined : await this.planRedrive(request.redrive, inputs.sha256);
-    const shards = redrive?.shards ?? [...planShards(found, pipeline.source)];
+    const shards = redrive?.shards ?? [...planShards(found, pipeline.source, shardLimits)];
     const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
     this.checkCost(bytes, request.mostCost);
     if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
@@ -131,8 +135,8 @@ export class PipelineSteps {
     return { run, sequence, plan, shards: shards.length, bytes };
   }
 
-  /** Takes shards through the stages. One that is done is not done again. */
-  public async shards(run: string, plans: readonly ShardPlan[], files: RunFiles): Promise<{ readonly read: number }> {
+  /** Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again. */
+  public async shards(run: string, plans: Iterable<ShardPlan>, files: RunFiles): Promise<{ readonly read: number }> {
     const { pipeline, store, work } = this.ports;
     const { asOf, references: planned } = await this.record(run);
     const sets = await this.plannedReferences(planned);
@@ -184,8 +188,7 @@ export class PipelineSteps {
     const { store, pointers } = this.ports;
     const bytes = await store.get(`${stagingOf(run)}/manifest.json`);
     const audit = await store.get(`${stagingOf(run)}/audit.json`);
-    // A step that was carried out and not heard of is taken again after its staging is gone.
-    if (!bytes || !audit) throw new Error(`the run ${run} has no audited version to publish`);
+    if (!bytes || !audit) return this.publishedBefore(run, sequence);
     const manifest = JSON.parse(bytes.toString('utf8')) as Manifest;
     const publication = await publish(manifest, sequence, { store, pointers });
     const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
@@ -194,6 +197,22 @@ export class PipelineSteps {
       await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
     }
     return publication;
+  }
+
+  /** What a run came to whose staging is gone: a step that was carried out, and not heard of, is taken again. */
+  private async publishedBefore(run: string, sequence: number): Promise<Publication> {
+    const { store, pointers } = this.ports;
+    const later = (await pointers.history()).filter((pointer) => pointer.sequence > sequence);
+    const current = later.at(-1);
+    for (const { version } of [...later].reverse()) {
+      // Retention may have taken a version that was published long since.
+      const bytes = await store.get(manifestKey(version));
+      if (!bytes || this.idOf(JSON.parse(bytes.toString('utf8')) as Manifest) !== run) continue;
+      return version === current?.version
+        ? { outcome: 'unchanged', version }
+        : { outcome: 'overtaken', version, by: current!.version };
+    }
+    throw new Error(`the run ${run} has no audited version to publish`);
   }
 
   /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
@@ -215,6 +234,20 @@ export class PipelineSteps {
     return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
   }
 
+  /** Id of a run. What it is made of stands in the manifest of its version too. */
+  private idOf({
+    definition,
+    code,
+    parents,
+    inputs,
+    references,
+    asOf,
+  }: Pick<Manifest, 'definition' | 'code' | 'parents' | 'inputs' | 'references' | 'asOf'>): string {
+    const { shardLimits: limits } = this.ports;
+    const ingredients = { pipeline: definition, code, parents, inputs, references };
+    return digestOf({ ...ingredients, asOf, limits }).slice(0, 32);
+  }
+
   /** An instance may have read the references for a run before this one. */
   private async plannedReferences(planned: References['digests']): Promise<References['sets']> {
     for (const areFresh of [false, true]) {
@@ -225,10 +258,10 @@ export class PipelineSteps {
   }
 
   private async planRedrive(version: string, inputs: string) {
-    const { pipeline, store } = this.ports;
+    const { pipeline, store, filesAre = 'the files that have landed' } = this.ports;
     const base = await manifestOf(version, store);
     if (base.inputs.sha256 !== inputs) {
-      throw new Error(`the files that have landed are not those of version ${version}; run the whole pipeline`);
+      throw new Error(`${filesAre} are not those of version ${version}; run the whole pipeline again`);
     }
     const { kept, shards, records } = await planRedrive(base, pipeline, store);
     if (records === 0) throw new Error(`version ${version} has no record in quarantine`);
