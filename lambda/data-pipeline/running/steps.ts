@@ -202,9 +202,10 @@ export class PipelineSteps {
   /** What a run came to whose staging is gone: a step that was carried out, and not heard of, is taken again. */
   private async publishedBefore(run: string, sequence: number): Promise<Publication> {
     const { store, pointers } = this.ports;
-    const later = (await pointers.history()).filter((pointer) => pointer.sequence > sequence);
-    const current = later.at(-1);
-    for (const { version } of [...later].reverse()) {
+    // With the one that was current when the run began: a run that changes nothing is published already.
+    const since = (await pointers.history()).filter((pointer) => pointer.sequence >= sequence);
+    const current = since.at(-1);
+    for (const { version } of [...since].reverse()) {
       // Retention may have taken a version that was published long since.
       const bytes = await store.get(manifestKey(version));
       if (!bytes || this.idOf(JSON.parse(bytes.toString('utf8')) as Manifest) !== run) continue;
