@@ -16,7 +16,7 @@ import { type Publication, publish, readManifest, retain } from '../versions/pub
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
-import { prepareStages } from './run-batch';
+import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard, summaryKey } from './run-shard';
 import { putLines } from './shard-output';
 import type { ShardSummary } from './shard-summary';
@@ -131,14 +131,21 @@ export class PipelineSteps {
     const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
     await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
     const plan = `${RUNS_PREFIX}${run}/plan.jsonl`;
+    // What stopped the run before may be mended: a function that failed, or a network.
+    await store.delete(stoppedKey(run));
     await store.put(plan, shards.map((shard) => `${JSON.stringify(shard)}\n`).join(''));
     return { run, sequence, plan, shards: shards.length, bytes };
   }
 
-  /** Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again. */
+  /**
+   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again.
+   *
+   * @throws PipelineStopped where a record stops the run, in these shards or in others before
+   */
   public async shards(run: string, plans: Iterable<ShardPlan>, files: RunFiles): Promise<{ readonly read: number }> {
     const { pipeline, store, work } = this.ports;
     const { asOf, references: planned } = await this.record(run);
+    await this.mustNotBeStopped(run);
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
     const stages = prepareStages(
@@ -151,15 +158,26 @@ export class PipelineSteps {
     let read = 0;
     for (const plan of plans) {
       for (const { file, digest } of plan.ranges) files.expect(file, digest);
-      read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+      try {
+        read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+      } catch (error) {
+        if (error instanceof PipelineStopped) await store.put(stoppedKey(run), error.message);
+        throw error;
+      }
     }
     return { read };
   }
 
-  /** Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back. */
+  /**
+   * Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back; of such a
+   * version nothing is kept, since a redrive would publish it without what that shard has.
+   *
+   * @throws PipelineStopped where a record has stopped the run
+   */
   public async audit(run: string): Promise<Audit> {
     const { pipeline, store, spill } = this.ports;
     const record = await this.record(run);
+    await this.mustNotBeStopped(run);
     const kept = await this.kept(run, record);
     const summaries = await this.summaries(run, record);
     const failed = record.shards.length - summaries.length;
@@ -176,7 +194,7 @@ export class PipelineSteps {
       ...(pinned && { pinned }),
       ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
     });
-    await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
+    if (failed === 0) await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
     const kind: AuditRecord = { version, measurements, profile };
     await store.put(`${stagingOf(run)}/audit.json`, JSON.stringify(kind));
     const { counts } = manifest;
@@ -291,6 +309,11 @@ export class PipelineSteps {
     return JSON.parse(record.toString('utf8')) as RunRecord;
   }
 
+  private async mustNotBeStopped(run: string): Promise<void> {
+    const reason = await this.ports.store.get(stoppedKey(run));
+    if (reason) throw new PipelineStopped(reason.toString('utf8'));
+  }
+
   private async kept(run: string, { parents }: RunRecord): Promise<ShardSummary[]> {
     if (parents.length === 0) return [];
     const kept = await this.ports.store.get(`${stagingOf(run)}/kept.json`);
@@ -322,6 +345,11 @@ export async function manifestOf(version: string, store: ObjectStore): Promise<M
 
 function stagingOf(run: string): string {
   return `staging/${run}`;
+}
+
+/** Key of the reason for which a run was stopped. */
+function stoppedKey(run: string): string {
+  return `${stagingOf(run)}/stopped.txt`;
 }
 
 function timeOfRun(text: string): string {

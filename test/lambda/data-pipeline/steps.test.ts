@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import type { PipelineDefinition } from '../../../lib/policy';
+import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import type { ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
@@ -41,15 +41,19 @@ describe('the steps of a run', () => {
       ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), work: {}, code: 'test' },
       references: () => Promise.resolve({ sets: new Map(), digests: [] }),
       golden: () => Promise.resolve([]),
-      shardLimits: { bytes: 16, files: 10 },
+      shardLimits: { bytes: 11, files: 10 },
     });
 
+  async function planned(steps: PipelineSteps, files: RunFiles) {
+    const plan = await steps.plan({}, files);
+    const lines = ports.store.objects.get(plan.plan)!.toString().trim().split('\n');
+    return { ...plan, plans: lines.map((line) => JSON.parse(line) as ShardPlan) };
+  }
+
   async function audited(steps: PipelineSteps, files: RunFiles) {
-    const planned = await steps.plan({}, files);
-    const plans = ports.store.objects.get(planned.plan)!.toString().trim().split('\n');
-    const shards = plans.map((line) => JSON.parse(line) as ShardPlan);
-    await steps.shards(planned.run, shards, files);
-    return { ...planned, version: (await steps.audit(planned.run)).version, plans: shards };
+    const { run, sequence, plans } = await planned(steps, files);
+    await steps.shards(run, plans, files);
+    return { run, sequence, version: (await steps.audit(run)).version };
   }
 
   const ONE = landed({ 'a.jsonl': '{"id":"a"}\n{"id":"b"}\n' });
@@ -83,5 +87,33 @@ describe('the steps of a run', () => {
     const next = await audited(steps, TWO);
     await steps.publish(next.run, next.sequence);
     await expect(steps.publish(run, 2)).rejects.toThrow('has no audited version to publish');
+  });
+
+  it('end for good where a record stops the run: the audit says why, and another start tries again', async () => {
+    const steps = stepsOf({ ...ITEMS, stages: [{ ...ITEMS.stages[0]!, onFault: FaultAction.STOP }] });
+    const reason = 'stage "check", rule "input": a.jsonl at byte 11 id is required';
+    const files = landed({ 'a.jsonl': '{"id":"a"}\n{"no":"b"}\n{"id":"c"}\n' });
+    await expect(audited(steps, files)).rejects.toMatchObject({ name: 'PipelineStopped', message: reason });
+    const { run, plans } = await planned(steps, files);
+    await steps.shards(run, plans.slice(0, 1), files).catch(() => undefined);
+    await expect(steps.shards(run, plans.slice(1), files)).rejects.toMatchObject({ message: reason });
+    // Shards after it are not begun, and the audit does not count what is there.
+    await expect(steps.shards(run, plans.slice(2), files)).rejects.toMatchObject({ name: 'PipelineStopped' });
+    await expect(steps.audit(run)).rejects.toMatchObject({ name: 'PipelineStopped', message: reason });
+    const again = await planned(steps, files);
+    expect(await steps.shards(again.run, again.plans.slice(0, 1), files)).toEqual({ read: 1 });
+  });
+
+  it('keep nothing of a version that lacks a shard, which a redrive would publish without it', async () => {
+    const steps = stepsOf();
+    const files = landed({ 'a.jsonl': '{"id":"a"}\n{"no":"b"}\n{"id":"c"}\n' });
+    const { run, plans } = await planned(steps, files);
+    await steps.shards(run, plans.slice(0, 2), files);
+    const { version, held } = await steps.audit(run);
+    expect(held).toBe('1 of 3 shards failed: start the run again');
+    await expect(steps.plan({ redrive: version }, files)).rejects.toThrow(`there is no version ${version}`);
+    await expect(steps.publish(run, 0)).rejects.toThrow('has no audited version');
+    await steps.shards(run, plans, files);
+    expect(await steps.audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2, quarantined: 1 } });
   });
 });
