@@ -57,7 +57,7 @@ export async function queryCommand(
 ): Promise<void> {
   const workspace = openWorkspace(options);
   const { store, pipeline } = workspace;
-  const active = await activeIndex(store);
+  const active = await activeIndex(workspace.active);
   const index = active && (await new ExactIndexes(store).open(active.index));
   if (!active || !index) throw new UserError(`${pipeline.name} has no index yet; run the pipeline`);
   const [vector] = await queryEmbedder(workspace, options)([text]);
@@ -107,12 +107,13 @@ export async function rollBackCommand(
       ? []
       : await inWords(loadGoldenSet(pipeline, referenceFiles(workspace.referenceDirectory)));
   const embed = options.endpoint === undefined ? () => Promise.resolve([]) : queryEmbedder(workspace, options);
-  const { isSwitched, index } = await switchIndex(published, golden, pipeline.retrieval, {
-    store,
-    indexes: new ExactIndexes(store),
-    embed,
+  const { isSwitched, index, overtakenBy } = await switchIndex(published, golden, pipeline.retrieval, {
+    ...{ store, indexes: new ExactIndexes(store), embed, active: workspace.active },
+    shown: async () => (await workspace.pointers.current())?.version,
   });
-  print(isSwitched ? `queries are answered by ${index}\n` : 'the index stays: too few of the golden set were found\n');
+  if (isSwitched) print(`queries are answered by ${index}\n`);
+  else if (overtakenBy !== undefined) print(`the index stays: readers see ${overtakenBy} by now\n`);
+  else print('the index stays: too few of the golden set were found\n');
 }
 
 /** Prints the quarantine of a version, with the raw records where asked. */

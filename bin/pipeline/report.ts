@@ -1,6 +1,7 @@
 import type { ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { type Manifest, manifestKey } from '../../lambda/data-pipeline/versions/manifest';
+import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
 import type { RunResult } from './run-pipeline';
 import type { Workspace } from './workspace';
 
@@ -26,7 +27,7 @@ export function runReport(result: RunResult, seconds: number, { pipeline, direct
       .map(({ monitor, value, detail }) => `ALARM ${monitor}: ${value} (${detail})`),
     ...(index
       ? [
-          `index         ${index.index}, ${index.isSwitched ? 'answers' : 'held back: too few of the golden set found'}` +
+          `index         ${index.index}, ${standing(index)}` +
             (index.recall === undefined ? '' : `, recall ${percent(index.recall)}`),
         ]
       : []),
@@ -53,6 +54,13 @@ function outcome({ publication, held }: RunResult): string {
   if (publication?.outcome === 'overtaken')
     return `not published: ${publication.by} was published meanwhile; run again`;
   return publication?.outcome === 'unchanged' ? 'published already, nothing has changed' : 'published';
+}
+
+function standing({ isSwitched, overtakenBy }: IndexSwitch): string {
+  if (isSwitched) return 'answers';
+  return overtakenBy === undefined
+    ? 'held back: too few of the golden set found'
+    : `dropped: ${overtakenBy} was published meanwhile`;
 }
 
 function table({ stages }: Manifest): string[] {

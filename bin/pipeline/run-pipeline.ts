@@ -62,6 +62,7 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const steps = new PipelineSteps({
     ...{ pipeline, store, work },
     pointers: workspace.pointers,
+    active: workspace.active,
     spill: new FileSpill(join(directory, 'spill')),
     code: options.code ?? codeDigest(Object.values(options.functions ?? {})),
     references: () => Promise.resolve(references),

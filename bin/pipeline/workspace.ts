@@ -32,6 +32,8 @@ export interface Workspace {
   readonly pipeline: ResolvedPipeline;
   readonly store: FileStore;
   readonly pointers: FilePointers;
+  /** Which vector index answers. */
+  readonly active: FilePointers;
   readonly directory: string;
   readonly referenceDirectory: string;
 }
@@ -55,6 +57,7 @@ export function openWorkspace({
     pipeline,
     store: new FileStore(directory),
     pointers: new FilePointers(directory),
+    active: new FilePointers(join(directory, 'indexes')),
     directory,
     referenceDirectory: references ?? dirname(config),
   };

@@ -41,14 +41,21 @@ export function pipelineOf(environment: Environment): ResolvedPipeline {
 export function versionPorts(environment: Environment, pipeline: string): VersionPorts {
   const name = requiredVariable(environment, 'PIPELINE_BUCKET');
   const service = awsService(environment, 's3', SERVICE_TIMEOUT_MS);
-  const table = new Table(
-    awsService(environment, 'dynamodb', SERVICE_TIMEOUT_MS),
-    requiredVariable(environment, 'POINTER_TABLE'),
-  );
   return {
     store: new BucketStore(new Bucket(service, name), service, name),
-    pointers: new TablePointers(table, pipeline),
+    pointers: new TablePointers(pointerTable(environment), pipeline),
   };
+}
+
+/** Which vector index of the pipeline answers. */
+export function indexPointers(environment: Environment, pipeline: string): TablePointers {
+  // No name of a pipeline has a slash.
+  return new TablePointers(pointerTable(environment), `${pipeline}/index`);
+}
+
+function pointerTable(environment: Environment): Table {
+  const service = awsService(environment, 'dynamodb', SERVICE_TIMEOUT_MS);
+  return new Table(service, requiredVariable(environment, 'POINTER_TABLE'));
 }
 
 /** The files of a run: what has landed below a prefix, or what the pipeline's Glue job has written. */
@@ -69,6 +76,7 @@ export function pipelineSteps(environment: Environment): PipelineSteps {
   const { COST_PER_GIGABYTE: cost } = environment;
   return new PipelineSteps({
     pipeline: afterJob(pipeline),
+    active: indexPointers(environment, pipeline.name),
     ...{ store, pointers, spill: new FileSpill(tmpdir()) },
     work: {
       embed: (work) => ({ embed: embedder(environment, work), cache: store }),

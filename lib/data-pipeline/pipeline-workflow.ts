@@ -208,7 +208,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         },
         IndexKept: failure(
           'IndexKept',
-          `'the index of the version before still answers: the new one missed ' & $string($index.missed) & ' queries of the golden set'`,
+          `$exists($index.overtakenBy) ? 'version ' & $index.overtakenBy & ' was published meanwhile: its index is the one to answer' : 'the index of the version before still answers: the new one missed ' & $string($index.missed) & ' queries of the golden set'`,
         ),
         Done: { Type: 'Succeed' },
       }),

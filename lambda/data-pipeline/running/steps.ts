@@ -80,6 +80,8 @@ export interface StepPorts {
   readonly pipeline: ResolvedPipeline;
   readonly store: ObjectStore;
   readonly pointers: PointerStore;
+  /** Says which vector index answers. */
+  readonly active: PointerStore;
   readonly spill: Spill;
   readonly work: WorkPorts;
   /** Digest of the code that runs. */
@@ -240,10 +242,12 @@ export class PipelineSteps {
     indexes: VectorIndexes,
     embed: (texts: readonly string[]) => Promise<number[][]>,
   ): Promise<IndexSwitch> {
-    const { pipeline, store, pointers } = this.ports;
+    const { pipeline, store, pointers, active } = this.ports;
     if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
     const published = await publishedVersion(version, { store, pointers });
-    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, { store, indexes, embed });
+    const shown = async () => (await pointers.current())?.version;
+    const ports = { store, indexes, embed, active, shown };
+    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, ports);
   }
 
   /** Clears away what the run has left, and versions beyond those that are kept. */

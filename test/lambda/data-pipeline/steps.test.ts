@@ -38,6 +38,7 @@ describe('the steps of a run', () => {
 
   const stepsOf = (definition: PipelineDefinition = ITEMS) =>
     new PipelineSteps({
+      active: new MemoryPointers(),
       ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), work: {}, code: 'test' },
       references: () => Promise.resolve({ sets: new Map(), digests: [] }),
       golden: () => Promise.resolve([]),
