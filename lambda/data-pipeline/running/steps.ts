@@ -18,7 +18,7 @@ import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
 import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard, summaryKey } from './run-shard';
-import { putLines } from './shard-output';
+import { putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
 import type { Spill } from './uniqueness';
 

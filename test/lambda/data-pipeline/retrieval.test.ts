@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { VectorDistance } from '../../../lib/policy';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex, type SwitchPorts } from '../../../lambda/data-pipeline/retrieval/switch-index';
-import { putLines } from '../../../lambda/data-pipeline/running/shard-output';
+import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
 import type { Pointer } from '../../../lambda/data-pipeline/storage';
 import { MemoryPointers, MemoryStore } from './memory-store';

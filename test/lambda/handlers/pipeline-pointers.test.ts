@@ -7,7 +7,7 @@ import { FileStore } from '../../../bin/pipeline/file-store';
 import { VectorDistance } from '../../../lib/policy';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../../lambda/data-pipeline/retrieval/switch-index';
-import { putLines } from '../../../lambda/data-pipeline/running/shard-output';
+import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import type { PointerStore } from '../../../lambda/data-pipeline/storage';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
 import { indexPointers, versionPorts } from '../../../lambda/pipeline-store/environment';
