@@ -1,14 +1,11 @@
 import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { DataPipeline } from './data-pipeline';
 import { embeddingEnvironment, grantEmbedding } from './embedding-access';
-
-/** Where the name of the index that answers is kept. */
-const ACTIVE_INDEX = 'indexes/active.json';
 
 /** Properties of retrieval. */
 export interface RetrievalProps {
@@ -41,7 +38,7 @@ export class Retrieval extends Construct {
   constructor(scope: Construct, id: string, props: RetrievalProps) {
     super(scope, id);
     const { pipeline } = props;
-    const { vectors, bucket, pointers } = pipeline;
+    const { vectors, pointers } = pipeline;
     if (!vectors)
       throw new Error('pipeline must have retrieval in its definition: without it there is no index to ask');
     const { encryptionKey } = pipeline._embedding;
@@ -51,7 +48,6 @@ export class Retrieval extends Construct {
       memorySize: 512,
       timeout: Duration.seconds(30),
       environment: {
-        PIPELINE_BUCKET: bucket.bucketName,
         POINTER_TABLE: pointers.tableName,
         VECTOR_BUCKET: vectors.bucketName,
         ...embeddingEnvironment(pipeline._embedding, 'interactive'),
@@ -63,16 +59,8 @@ export class Retrieval extends Construct {
     });
     grantEmbedding(this.handler, pipeline._embedding);
     vectors.grantIndexes(this.handler, 'GetIndex', 'QueryVectors', 'GetVectors');
-    this.handler.role.addToPolicy(
-      new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [bucket.arnForObjects(ACTIVE_INDEX)] }),
-    );
-    this.handler.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [bucket.bucketArn],
-        conditions: { StringEquals: { 's3:prefix': ACTIVE_INDEX } },
-      }),
-    );
+    // Which index answers.
+    pointers.grant(this.handler, 'dynamodb:Query');
   }
 
   /**

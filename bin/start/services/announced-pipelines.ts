@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { activeIndex } from '../../../lambda/data-pipeline/retrieval/switch-index';
-import { FileStore } from '../../pipeline/file-store';
+import { FilePointers } from '../../pipeline/file-pointers';
 import type { AnnouncedPipeline } from '../announcement';
 import type { LocalServices } from './local-services';
 
@@ -16,7 +16,7 @@ export function announcedPipelines(
 ): Promise<AnnouncedPipeline[]> {
   return Promise.all(
     Object.values(dataPipelines).map(async ({ backend = '', tenant, definition: { name } }) => {
-      const active = await activeIndex(new FileStore(join(workspace ?? DEFAULT_WORKSPACE, name)));
+      const active = await activeIndex(new FilePointers(join(workspace ?? DEFAULT_WORKSPACE, name, 'indexes')));
       return {
         ...{ backend, name, config: files[backend] ?? referenceConfig() },
         ...(workspace !== undefined && { output: workspace }),

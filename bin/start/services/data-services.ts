@@ -1,16 +1,18 @@
-import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { join, normalize } from 'node:path';
+import { basename, join } from 'node:path';
+import { toAttributes } from '../../../lambda/aws/attribute-value';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
-import { FileStore, isMissing } from '../../pipeline/file-store';
+import { FilePointers } from '../../pipeline/file-pointers';
+import { FileStore } from '../../pipeline/file-store';
 import { ServiceError } from '../aws/service-error';
+import { TableService } from '../aws/table-service';
 import { type HttpListener, listenLocally } from '../http-listener';
 import type { LambdaFunction } from '../lambda-runtime';
 import { readBody } from '../read-body';
 
 /** What the services serve. */
 export interface DataServicesOptions {
-  /** Directory of a pipeline's versions, by the name of its bucket of objects and of its bucket of vectors. */
+  /** Directory of a pipeline's versions, named for it, by the name of its table of pointers and of its bucket of vectors. */
   readonly workspaces: ReadonlyMap<string, string>;
   /** A function by its name or ARN. */
   readonly functionNamed: (name: string) => LambdaFunction | undefined;
@@ -19,10 +21,13 @@ export interface DataServicesOptions {
 /** Lambda's own limit of an invocation that is waited for. */
 const MOST_BYTES = 6 * 1024 * 1024;
 
+/** Digits of the sequence numbers in the table. */
+const SEQUENCE_DIGITS = 12;
+
 const INVOCATION = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/;
 
 /**
- * Starts what answers in place of the services that readers of pipelines call: S3 and S3 Vectors, from the workspace that
+ * Starts what answers in place of the services that readers of pipelines call: DynamoDB and S3 Vectors, from the workspace that
  * `pipeline run` publishes to, so that what it publishes is what is read at once; and Lambda, for functions that call one another.
  * Workspaces are only read here. It speaks the services' protocols, as far as the handlers do.
  */
@@ -36,44 +41,48 @@ export function startDataServices(options: DataServicesOptions): Promise<HttpLis
 
 async function answer(options: DataServicesOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { pathname } = new URL(request.url ?? '/', 'http://services');
-  if (request.method === 'GET' || request.method === 'HEAD') {
-    await sendObject(options, pathname, request, response);
-    return;
-  }
+  const target = request.headers['x-amz-target'];
   const input = JSON.parse((await readBody(request, MOST_BYTES)).toString() || '{}') as Record<string, unknown>;
   const [, name] = INVOCATION.exec(pathname) ?? [];
   if (request.method === 'POST' && name !== undefined) await invoke(options, decodeURIComponent(name), input, response);
   else if (pathname === '/GetIndex' || pathname === '/QueryVectors') {
     const index = await indexOf(options, input);
     sendJson(response, 200, pathname === '/GetIndex' ? { index: { indexName: input.indexName } } : await index(input));
-  } else throw new ServiceError('NotImplemented', `${request.method} ${pathname} is not served here`, 501);
+  } else if (target === 'DynamoDB_20120810.Query') sendJson(response, 200, await queryPointers(options, input));
+  else
+    throw new ServiceError(
+      'NotImplemented',
+      `${String(target ?? `${request.method} ${pathname}`)} is not served here`,
+      501,
+    );
 }
 
-/** An object of a workspace; one that is being replaced is read as it was, or as it is. */
-async function sendObject(
+/** The table of a pipeline's pointers, made of the files of its workspace. */
+async function queryPointers(
   { workspaces }: DataServicesOptions,
-  pathname: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const [bucket = '', ...parts] = pathname.slice(1).split('/').map(decodeURIComponent);
-  const folder = workspaces.get(bucket);
-  if (folder === undefined) throw new ServiceError('NoSuchBucket', 'The specified bucket does not exist', 404);
-  const key = parts.join('/');
-  const isInside = key !== '' && normalize(key) === key && !key.startsWith('..');
-  const content = isInside ? await contentOf(join(folder, key)) : undefined;
-  if (!content) throw new ServiceError('NoSuchKey', 'The specified key does not exist.', 404);
-  response.writeHead(200, { 'content-length': content.length, etag: '"workspace"' });
-  response.end(request.method === 'HEAD' ? undefined : content);
-}
-
-async function contentOf(path: string): Promise<Buffer | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (isMissing(error) || (error as NodeJS.ErrnoException).code === 'EISDIR') return undefined;
-    throw error;
+  input: Readonly<Record<string, unknown>>,
+): Promise<object> {
+  const { TableName } = input as { readonly TableName: string };
+  const folder = workspaces.get(TableName);
+  if (folder === undefined) {
+    throw new ServiceError('ResourceNotFoundException', `Requested resource not found: table ${TableName}`);
   }
+  const tables = new TableService(Date.now);
+  const keys = ['pipeline', 'sequence'];
+  tables.call('CreateTable', {
+    TableName,
+    KeySchema: keys.map((AttributeName, i) => ({ AttributeName, KeyType: i === 0 ? 'HASH' : 'RANGE' })),
+    AttributeDefinitions: keys.map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+  });
+  const name = basename(folder);
+  const partitions = { [name]: folder, [`${name}/index`]: join(folder, 'indexes') };
+  for (const [pipeline, root] of Object.entries(partitions)) {
+    for (const { sequence, ...pointer } of await new FilePointers(root).history()) {
+      const row = { pipeline, sequence: String(sequence).padStart(SEQUENCE_DIGITS, '0'), ...pointer };
+      tables.call('PutItem', { TableName, Item: toAttributes(row) });
+    }
+  }
+  return tables.call('Query', input);
 }
 
 async function indexOf(

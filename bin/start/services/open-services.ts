@@ -9,7 +9,7 @@ import { functionBalancersOf, serveBalancer } from './function-balancer';
 
 /** What answers the services of a platform that are functions of its own. */
 export interface OpenServices {
-  /** Address of what functions call in place of Lambda, S3 Vectors, and the bucket of a pipeline. */
+  /** Address of what functions call in place of Lambda, S3 Vectors, and the table of a pipeline's pointers. */
   readonly url: string;
   /** Functions that are needed for them. */
   readonly functionIds: readonly string[];
@@ -69,11 +69,11 @@ export async function openServices(
       TRUSTED_CERTIFICATES: undefined,
     },
     onWorkspace: (definition) => {
-      const { VECTOR_BUCKET: vectors, PIPELINE_BUCKET: bucket, PIPELINE_FILE: file } = definition.environment;
-      if (vectors === undefined || bucket === undefined || file === undefined) return definition;
+      const { VECTOR_BUCKET: vectors, POINTER_TABLE: pointers, PIPELINE_FILE: file } = definition.environment;
+      if (vectors === undefined || pointers === undefined || file === undefined) return definition;
       const { name } = JSON.parse(readFileSync(file, 'utf8')) as { readonly name: string };
-      for (const each of [vectors, bucket]) workspaces.set(each, join(workspace, name));
-      return { ...definition, environment: { ...definition.environment, AWS_ENDPOINT_URL_S3: services.url } };
+      for (const each of [vectors, pointers]) workspaces.set(each, join(workspace, name));
+      return { ...definition, environment: { ...definition.environment, AWS_ENDPOINT_URL_DYNAMODB: services.url } };
     },
     begin: (loaded) => {
       functions = loaded;

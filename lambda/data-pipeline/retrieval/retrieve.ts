@@ -1,6 +1,6 @@
 import { isRecord, show } from '../../../lib/policy/fields';
 import { BadRequest, NothingPublished } from '../service-call';
-import type { ObjectStore } from '../storage';
+import type { PointerStore } from '../storage';
 import { activeIndex } from './switch-index';
 import type { Match, VectorIndexes } from './vector-index';
 
@@ -24,7 +24,8 @@ export interface Retrieved {
 
 /** What retrieval needs from outside. */
 export interface RetrievePorts {
-  readonly store: Pick<ObjectStore, 'get'>;
+  /** Says which index answers. */
+  readonly active: Pick<PointerStore, 'current'>;
   readonly indexes: Pick<VectorIndexes, 'open'>;
   readonly embed: (texts: readonly string[]) => Promise<number[][]>;
   /** Milliseconds since 1970. */
@@ -69,7 +70,7 @@ export class Retriever {
   private async activeNow(): Promise<{ readonly index: string; readonly version: string }> {
     const now = this.ports.now();
     if (this.active && now < this.active.until) return this.active;
-    const active = await activeIndex(this.ports.store);
+    const active = await activeIndex(this.ports.active);
     if (!active) throw new NothingPublished(`${this.pipeline} has published no index yet: ${HOW_TO_PUBLISH}`);
     this.active = { ...active, until: now + ACTIVE_FOR_MS };
     return active;

@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FilePointers } from '../../../bin/pipeline/file-pointers';
 import { FileStore } from '../../../bin/pipeline/file-store';
 import type { HttpListener } from '../../../bin/start/http-listener';
 import { startDataServices } from '../../../bin/start/services/data-services';
-import { Bucket } from '../../../lambda/aws/bucket';
 import { type AwsService, awsService } from '../../../lambda/aws/service';
+import { Table } from '../../../lambda/aws/table';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
 import { invoke } from '../../../lambda/pipeline-store/function-call';
+import { TablePointers } from '../../../lambda/pipeline-store/table-pointers';
 import { VectorBucketIndexes } from '../../../lambda/pipeline-store/vector-bucket-indexes';
 import { VectorDistance } from '../../../lib';
 
@@ -31,12 +33,9 @@ describe('what readers of a pipeline call in a local run', () => {
     );
 
   beforeAll(async () => {
-    mkdirSync(join(workspace, 'indexes'), { recursive: true });
-    writeFileSync(join(workspace, 'indexes/active.json'), '{"index":"docs-1"}');
-    writeFileSync(join(root, 'secret'), 'not of the workspace');
     listener = await startDataServices({
       workspaces: new Map([
-        ['versions', workspace],
+        ['pointers', workspace],
         ['vectors', workspace],
       ]),
       functionNamed: (name) =>
@@ -54,18 +53,29 @@ describe('what readers of a pipeline call in a local run', () => {
     rmSync(root, { recursive: true, force: true });
   });
 
-  it('gives the objects of the workspace, and nothing beside it', async () => {
-    const bucket = new Bucket(service('s3'), 'versions');
-    expect(await bucket.text('indexes/active.json')).toBe('{"index":"docs-1"}');
-    expect(await bucket.text('indexes/other.json')).toBeUndefined();
-    expect(await bucket.text('indexes')).toBeUndefined();
-    expect((await fetch(`${listener.url}/versions/%2e%2e%2fsecret`)).status).toBe(404);
-    expect((await fetch(`${listener.url}/elsewhere/secret`)).status).toBe(404);
+  it('tells which version readers see and which index answers, as the workspace has it at the moment', async () => {
+    const table = new Table(service('dynamodb'), 'pointers');
+    const [versions, indexes] = [new TablePointers(table, 'docs'), new TablePointers(table, 'docs/index')];
+    expect([await versions.current(), await indexes.current()]).toEqual([undefined, undefined]);
+    const files = new FilePointers(workspace);
+    for (let sequence = 1; sequence <= 12; sequence++) {
+      await files.flip({ sequence, version: `v${sequence}`, reason: 'publish' });
+    }
+    const active = { sequence: 1, version: 'v12', index: 'docs-1', reason: 'publish' } as const;
+    await new FilePointers(join(workspace, 'indexes')).flip(active);
+    expect(await versions.current()).toEqual({ sequence: 12, version: 'v12', reason: 'publish' });
+    expect(await versions.history()).toEqual(await files.history());
+    expect(await indexes.current()).toEqual(active);
+    expect(await new TablePointers(table, 'other').current()).toBeUndefined();
+    await expect(new TablePointers(new Table(service('dynamodb'), 'elsewhere'), 'docs').current()).rejects.toThrow(
+      'Requested resource not found: table elsewhere',
+    );
   });
 
   it('writes nothing into it', async () => {
-    await expect(new Bucket(service('s3'), 'versions').put('indexes/active.json', '{}')).rejects.toThrow(
-      'is not served here',
+    const pointers = new TablePointers(new Table(service('dynamodb'), 'pointers'), 'docs');
+    await expect(pointers.flip({ sequence: 13, version: 'v13', reason: 'publish' })).rejects.toThrow(
+      'DynamoDB_20120810.PutItem is not served here',
     );
     await expect(new VectorBucketIndexes(service('s3vectors'), 'vectors', []).drop('docs-1')).rejects.toThrow(
       'is not served here',
