@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { IInferenceGateway } from '../handlers/inference-gateway';
 import type { IEmbedder } from '../handlers/interfaces';
+import { ModelKind } from '../policy/model';
 
 /** A batch of long texts on a busy fleet. */
 const EMBEDDING_TIME = Duration.minutes(2);
@@ -87,7 +88,7 @@ export class EmbeddingFunction extends Construct implements IEmbedder {
       this.handler.function.addEnvironment(name, value);
     }
     this.handler.function.addLayers(models.policyLayer.layer);
-    models.grantTo(this.handler);
+    models.grantTo(this.handler, ModelKind.EMBEDDING);
   }
 
   /**

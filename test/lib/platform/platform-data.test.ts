@@ -115,6 +115,14 @@ describe('a platform with data', () => {
     expect(embeddings.Layers).toEqual(inference.Layers);
   });
 
+  it('reaches backends of embedding models only to embed', () => {
+    const sources = Object.values(template.findResources('AWS::EC2::SecurityGroupIngress'))
+      .map(({ Properties }) => JSON.stringify(Properties))
+      .filter((text) => text.includes('EmbeddingsHandlerSecurityGroup'));
+    expect(sources).toHaveLength(1);
+    expect(sources[0]).toContain('CacheSecurityGroup');
+  });
+
   it('embeds records below live traffic and queries with it, as the tenant that was named', () => {
     expect(worker.Environment.Variables).toMatchObject({ EMBEDDING_PRIORITY: 'batch', EMBEDDING_TENANT: 'docs' });
     expect(retrieval.Environment.Variables).toMatchObject({
