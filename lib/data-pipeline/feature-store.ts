@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
 import type { HandlerFunction } from '../handlers/handler-function';
 import type { IResponseCache } from '../handlers/interfaces';
+import { MetricFamily } from '../handlers/metric-family';
 import { FeatureCompatibility, type FeatureDefinition } from '../policy/features/definition';
 import { assertCompatible } from '../policy/features/compatibility';
 import { trainingSetSql } from '../policy/features/training-sql';
@@ -154,6 +155,7 @@ export class FeatureStore extends Construct {
   /** Value of the metrics' dimension `FeatureStore`. */
   public readonly storeName: string;
 
+  private readonly metrics: MetricFamily;
   private readonly definition: FeatureDefinition;
 
   constructor(scope: Construct, id: string, props: FeatureStoreProps) {
@@ -162,6 +164,10 @@ export class FeatureStore extends Construct {
     this.definition = props.definition;
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.storeName = `${Stack.of(this).stackName}-${props.definition.name}-${this.node.addr.slice(-8)}`;
+    this.metrics = new MetricFamily(this, {
+      namespace: this.metricsNamespace,
+      dimensions: { FeatureStore: this.storeName },
+    });
     this.bucket = new DataBucket(this, 'Offline', {
       encryptionKey: props.encryptionKey,
       logBucket: props.logBucket,
@@ -263,32 +269,32 @@ export class FeatureStore extends Construct {
 
   /** Records that came in. */
   public metricRecords(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureRecords', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureRecords', props);
   }
 
   /** Records that were refused. */
   public metricQuarantined(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureRecordsQuarantined', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureRecordsQuarantined', props);
   }
 
   /** Milliseconds from the oldest event of a batch to its arrival, 99th percentile. */
   public metricEventAge(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureEventAge', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('FeatureEventAge', props);
   }
 
   /** Values that were asked for. Of one entity by `dimensionsMap: { FeatureStore: store.storeName, Entity: 'NAME' }`. */
   public metricReadings(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadings', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadings', props);
   }
 
   /** Values that were too old, for which the declared fallback was served. */
   public metricStale(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadingsStale', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadingsStale', props);
   }
 
   /** Values that were not there, for which the declared fallback was served. */
   public metricMissing(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadingsMissing', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadingsMissing', props);
   }
 
   /** Per cent of the values that were asked for and were too old, where at least a hundred were. */
@@ -308,7 +314,7 @@ export class FeatureStore extends Construct {
    * by `dimensionsMap: { FeatureStore: store.storeName, Feature: 'NAME' }`.
    */
   public metricSkew(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureSkew', { statistic: cloudwatch.Stats.MAXIMUM, period: Duration.hours(1), ...props });
+    return this.metrics.maximum('FeatureSkew', { period: Duration.hours(1), ...props });
   }
 
   /** Invocations that failed, of all three functions. */
@@ -322,15 +328,6 @@ export class FeatureStore extends Construct {
       ...props,
       period,
     });
-  }
-
-  private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { FeatureStore: this.storeName },
-      ...props,
-    }).attachTo(this);
   }
 
   private addTable({ encryptionKey, removalPolicy }: FeatureStoreProps): dynamodb.Table {
