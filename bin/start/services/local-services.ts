@@ -49,8 +49,15 @@ export function loadServices(
     };
   }
   const faults = dataFaults(policy, dataPipelines, featureStores);
-  if (faults.length > 0) throw new UserError(faults.join('\n'));
+  if (faults.length > 0) throw new UserError(faults.map(asOption).join('\n'));
   return { dataPipelines, featureStores };
+}
+
+/** Names the option that a fault is of, in place of the property that the platform has for it. */
+function asOption(fault: string): string {
+  return fault
+    .replace(/^dataPipelines\["([^"]*)"\]\.?/, '--pipeline $1, ')
+    .replace(/^featureStores\["([^"]*)"\]\.?/, '--features $1, ');
 }
 
 /** The first tenant whose plan takes what the definition embeds, or the first of all, for the error that says what it lacks. */
