@@ -16,6 +16,9 @@ interface StartFlags {
   readonly policy?: string;
   readonly port: number;
   readonly backend?: Readonly<Record<string, string>>;
+  readonly pipeline?: Readonly<Record<string, string>>;
+  readonly features?: Readonly<Record<string, string>>;
+  readonly workspace?: string;
   readonly awsEndpoint?: string;
   readonly logs?: boolean;
 }
@@ -75,6 +78,9 @@ program
   .option('--policy <file>', 'policy to serve (default: the reference policy)')
   .option('--port <number>', 'port on 127.0.0.1; 0 for any free one', port, DEFAULT_PORT)
   .option('--backend <name=url>', 'real server for a backend of the policy, in place of a stub; repeatable', backend)
+  .option('--pipeline <backend=file>', 'pipeline whose published index answers a backend; repeatable', definition)
+  .option('--features <backend=file>', 'features that a backend serves; repeatable', definition)
+  .option('--workspace <dir>', 'directory that `pipeline run` publishes to (default: pipeline.out)')
   .option('--aws-endpoint <url>', 'emulator of AWS, such as moto (default: queues, tables and buckets here)', address)
   .option('--logs', "print the functions' own log and metric lines")
   .addHelpText(
@@ -86,13 +92,15 @@ Environment:
 Example, with a vLLM server for one backend and stubs for the others:
   $ npm start -- --policy policy.json --backend chat-gpu=http://localhost:8000`,
   )
-  .action(async ({ policy, port, backend, awsEndpoint, logs }: StartFlags) => {
+  .action(async ({ policy, port, backend, pipeline, features, workspace, awsEndpoint, logs }: StartFlags) => {
     // Loaded late: the CDK takes longer to load than an error in the arguments should take to show.
     const { start } = await import('./start/start');
     const run = await start({
       policyFile: policy,
       port,
       backends: backend ?? {},
+      services: { pipelines: pipeline ?? {}, features: features ?? {} },
+      ...(workspace !== undefined && { workspace }),
       storeUrl: process.env.VALKEY_URL === '' ? undefined : process.env.VALKEY_URL,
       ...(awsEndpoint !== undefined && { awsEndpoint }),
       functionLogs: logs === true,
@@ -266,6 +274,14 @@ function backend(value: string, others?: Readonly<Record<string, string>>): Reco
     throw new InvalidArgumentError('It must be NAME=URL, such as chat-gpu=http://localhost:8000.');
   }
   return { ...others, [name]: url };
+}
+
+function definition(value: string, others?: Readonly<Record<string, string>>): Record<string, string> {
+  const [, name, file] = /^([^=]+)=(.+)$/.exec(value) ?? [];
+  if (name === undefined || file === undefined) {
+    throw new InvalidArgumentError('It must be BACKEND=FILE, such as retrieval=pipeline.json.');
+  }
+  return { ...others, [name]: file };
 }
 
 function address(value: string): string {

@@ -2,13 +2,16 @@ import { CfnOutput, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
+import documentation from '../examples/documentation-pipeline.json';
 import {
   type FleetSettings,
   type InferencePlatformProps,
   InferencePlatform,
   type InferencePolicy,
+  PipelineDocument,
   PlatformKey,
   PlatformNetwork,
+  type PlatformPipelineSettings,
 } from '../lib';
 
 /** How much is built: `prod` survives the loss of a zone and is not deleted by accident, `dev` is small and goes. */
@@ -70,11 +73,25 @@ export class ReferenceStack extends Stack {
     this.platform = new InferencePlatform(this, 'Platform', {
       policy: props.policy,
       fleets: fleetsFor(props.policy, settings.minCapacity),
+      dataPipelines: pipelinesFor(props.policy),
       vpc,
       encryptionKey,
       ...settings.platform,
     });
     this.addOutputs(props.policy);
+  }
+
+  private addPipelineOutputs(): void {
+    for (const [name, { landing, stateMachine }] of Object.entries(this.platform.dataPipelines)) {
+      new CfnOutput(this, `LandingOf-${name}`.replaceAll('-', ''), {
+        value: `s3://${landing.bucketName}/incoming/`,
+        description: `Where files of the pipeline ${name} land`,
+      });
+      new CfnOutput(this, `PipelineOf-${name}`.replaceAll('-', ''), {
+        value: stateMachine.stateMachineArn,
+        description: `An execution of it with {} publishes what has landed for ${name}`,
+      });
+    }
   }
 
   private addOutputs(policy: InferencePolicy): void {
@@ -97,12 +114,25 @@ export class ReferenceStack extends Stack {
       description: 'Where items lie that failed for good',
     });
     new CfnOutput(this, 'BatchTableName', { value: progress.tableName, description: 'The books of batches and jobs' });
+    this.addPipelineOutputs();
     new CfnOutput(this, 'AlarmTopicArn', { value: alarmTopic.topicArn, description: 'Subscribe to hear of alarms' });
     new CfnOutput(this, 'DashboardUrl', {
       value: `https://console.aws.amazon.com/cloudwatch/home?region=${this.region}#dashboards:name=${dashboard.dashboard.dashboardName}`,
       description: 'What the platform does',
     });
   }
+}
+
+/** The documentation of a team, found by meaning: the backend and the tenant of the default policy that are for it. */
+export const REFERENCE_PIPELINE = { name: 'documentation', backend: 'retrieval', tenant: 'documentation' };
+
+/** The pipeline of the default policy. Another policy may leave its backend or its tenant out, or name a server elsewhere. */
+export function pipelinesFor({ backends, tenants }: InferencePolicy): Record<string, PlatformPipelineSettings> {
+  const { name, backend, tenant } = REFERENCE_PIPELINE;
+  const isServed = backends.some((candidate) => candidate.name === backend && !candidate.url && !candidate.bedrock);
+  if (!isServed || !tenants.some((candidate) => candidate.name === tenant)) return {};
+  const definition = PipelineDocument.fromJson(JSON.stringify(documentation));
+  return { [name]: { definition, backend, tenant } };
 }
 
 /** What the fleets of the default policy load: open weights, no licence to accept, 24 GB of GPU memory each. */

@@ -10,7 +10,13 @@ interface CheckFlags {
   readonly compatibility: FeatureCompatibility;
 }
 
-/** The command `features`: checks a change of a definition before anybody deploys it. */
+interface IngestFlags {
+  readonly function: string;
+  readonly region?: string;
+  readonly awsEndpoint?: string;
+}
+
+/** The command `features`: checks a change of a definition before anybody deploys it, and sends records in. */
 export function featuresProgram(print: (text: string) => void): Command {
   const features = new Command('features').description('look after definitions of features');
   features
@@ -31,6 +37,25 @@ Example, before a change is merged:
     )
     .action((file: string, { pinned, compatibility }: CheckFlags) => {
       print(checkReport(readDefinition(pinned), readDefinition(file), compatibility));
+    });
+  features
+    .command('ingest')
+    .description('send records to a feature store')
+    .argument('<records>', 'file of records, JSON lines')
+    .requiredOption('--function <name>', "name or ARN of the store's function that takes records in")
+    .option('--region <region>', "the store's region (default: AWS_REGION)")
+    .option('--aws-endpoint <url>', 'where AWS is, for a local run')
+    .addHelpText(
+      'after',
+      `
+A record is {"entity", "key", "eventTime", "sourceVersion", "features": {...}}.
+
+Example, with npm start serving features, whose announcement names function and endpoint:
+  $ npx cdk-inference-platform features ingest records.jsonl --function NAME --aws-endpoint http://127.0.0.1:PORT`,
+    )
+    .action(async (file: string, flags: IngestFlags) => {
+      const { ingestRecords } = await import('./ingest-records');
+      if (!(await ingestRecords(file, flags, print))) process.exitCode = 2;
     });
   return features;
 }

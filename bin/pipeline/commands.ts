@@ -1,8 +1,11 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { loadGoldenSet } from '../../lambda/data-pipeline/reading/references';
+import { manifestOf } from '../../lambda/data-pipeline/running/steps';
 import { linesOfObject, type QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
+import { pinProfile, readHistory } from '../../lambda/data-pipeline/monitors/history';
 import type { Profile } from '../../lambda/data-pipeline/monitors/profile';
 import { rollBack } from '../../lambda/data-pipeline/versions/publish';
 import {
@@ -14,11 +17,10 @@ import {
   trace,
 } from '../../lambda/data-pipeline/versions/read-published';
 import type { ProgressOutput } from '../progress-bar';
-import { UserError } from '../user-error';
-import { pin, readHistory } from './monitor-history';
-import { loadGoldenSet } from './reference-files';
+import { inWords, UserError } from '../user-error';
+import { referenceFiles } from './reference-files';
 import { quarantineLine, runReport } from './report';
-import { manifestOf, type RunOptions, runPipeline } from './run-pipeline';
+import { type RunOptions, runPipeline } from './run-pipeline';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions } from './workspace';
 
 /** Where a command writes. */
@@ -37,7 +39,7 @@ type Place = Pick<WorkspaceOptions, 'config' | 'output' | 'references'>;
 export async function runCommand(options: RunOptions, { print, progress }: CommandOutput): Promise<boolean> {
   const started = performance.now();
   const result = await runPipeline(options, progress);
-  print(runReport(result, (performance.now() - started) / 1000, openWorkspace(options).directory));
+  print(runReport(result, (performance.now() - started) / 1000, openWorkspace(options)));
   return result.held === undefined && result.publication?.outcome !== 'overtaken';
 }
 
@@ -55,7 +57,7 @@ export async function queryCommand(
 ): Promise<void> {
   const workspace = openWorkspace(options);
   const { store, pipeline } = workspace;
-  const active = await activeIndex(store);
+  const active = await activeIndex(workspace.active);
   const index = active && (await new ExactIndexes(store).open(active.index));
   if (!active || !index) throw new UserError(`${pipeline.name} has no index yet; run the pipeline`);
   const [vector] = await queryEmbedder(workspace, options)([text]);
@@ -100,14 +102,18 @@ export async function rollBackCommand(
   print(`readers see ${target}\n`);
   if (!pipeline.retrieval) return;
   const published = await publishedVersion(target, workspace);
-  const golden = options.endpoint === undefined ? [] : await loadGoldenSet(pipeline, workspace.referenceDirectory);
+  const golden =
+    options.endpoint === undefined
+      ? []
+      : await inWords(loadGoldenSet(pipeline, referenceFiles(workspace.referenceDirectory)));
   const embed = options.endpoint === undefined ? () => Promise.resolve([]) : queryEmbedder(workspace, options);
-  const { isSwitched, index } = await switchIndex(published, golden, pipeline.retrieval, {
-    store,
-    indexes: new ExactIndexes(store),
-    embed,
+  const { isSwitched, index, overtakenBy } = await switchIndex(published, golden, pipeline.retrieval, {
+    ...{ store, indexes: new ExactIndexes(store), embed, active: workspace.active },
+    shown: async () => (await workspace.pointers.current())?.version,
   });
-  print(isSwitched ? `queries are answered by ${index}\n` : 'the index stays: too few of the golden set were found\n');
+  if (isSwitched) print(`queries are answered by ${index}\n`);
+  else if (overtakenBy !== undefined) print(`the index stays: readers see ${overtakenBy} by now\n`);
+  else print('the index stays: too few of the golden set were found\n');
 }
 
 /** Prints the quarantine of a version, with the raw records where asked. */
@@ -161,7 +167,7 @@ export async function pinCommand(version: string | undefined, place: Place, { pr
   const published =
     version === undefined ? await mustBePublished(workspace) : await publishedVersion(version, workspace);
   const [profile] = await linesOfObject(workspace.store, published.manifest.profile);
-  await pin(workspace.store, published.version, JSON.parse(profile!) as Profile);
+  await pinProfile(workspace.store, published.version, JSON.parse(profile!) as Profile);
   const { length } = await readHistory(workspace.store, workspace.pipeline.monitors.history, '');
   print(`later versions are compared with ${published.version}; the history has ${length} versions\n`);
 }
@@ -181,7 +187,7 @@ async function mustBePublished(workspace: Workspace): Promise<PublishedVersion> 
 }
 
 async function heldOrPublished(version: string, workspace: Workspace): Promise<Pick<PublishedVersion, 'manifest'>> {
-  return { manifest: await manifestOf(version, workspace.store) };
+  return { manifest: await inWords(manifestOf(version, workspace.store)) };
 }
 
 async function rawRecord(input: string, { file, offset, bytes }: QuarantineEntry): Promise<string> {

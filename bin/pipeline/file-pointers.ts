@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pointer, PointerStore } from '../../lambda/data-pipeline/storage';
@@ -28,7 +29,8 @@ export class FilePointers implements PointerStore {
   /** {@inheritDoc PointerStore.flip} */
   public async flip(next: Pointer): Promise<boolean> {
     await mkdir(this.directory, { recursive: true });
-    const beside = join(this.directory, `${process.pid}-${next.sequence}.tmp`);
+    // Another in the same process, or with the same number elsewhere, may flip at this moment too.
+    const beside = join(this.directory, `${randomUUID()}.tmp`);
     await writeFile(beside, `${JSON.stringify(next)}\n`);
     try {
       await link(beside, join(this.directory, `${String(next.sequence).padStart(8, '0')}.json`));

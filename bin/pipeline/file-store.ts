@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -5,7 +6,6 @@ import type { ObjectStore } from '../../lambda/data-pipeline/storage';
 
 /** Objects as files below a directory. A file is written beside its place and moved there, so no reader sees a part of it. */
 export class FileStore implements ObjectStore {
-  private written = 0;
   private readonly directories = new Set<string>();
 
   constructor(private readonly root: string) {}
@@ -29,7 +29,7 @@ export class FileStore implements ObjectStore {
   public async put(key: string, content: Uint8Array | string): Promise<void> {
     const path = join(this.root, key);
     await this.makeDirectory(dirname(path));
-    const beside = `${path}.${process.pid}-${this.written++}.tmp`;
+    const beside = `${path}.${randomUUID()}.tmp`;
     await writeFile(beside, content);
     await rename(beside, path);
   }

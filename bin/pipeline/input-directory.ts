@@ -1,26 +1,31 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, type Dirent } from 'node:fs';
+import { createReadStream, type Dirent, type Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { InputFile, InputFiles } from '../../lambda/data-pipeline/storage';
+import type { RunFiles } from '../../lambda/data-pipeline/running/steps';
+import type { InputFile } from '../../lambda/data-pipeline/storage';
 import { UserError } from '../user-error';
+import { isMissing } from './file-store';
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** The files below a directory. Links are followed, but no directory twice. */
-export class InputDirectory implements InputFiles {
-  constructor(private readonly root: string) {}
+/** A file as it was hashed, and what tells that it was written to since. */
+interface FileState extends Pick<Stats, 'ino' | 'size' | 'mtimeMs'> {
+  readonly digest: string;
+}
 
-  /**
-   * The files that are read, sorted by name as code units, with the hashes of what they hold.
-   *
-   * @param isRead whether a file is read, by its name
-   * @param progress takes the share that is done
-   */
-  public async list(
-    isRead: (name: string) => boolean,
-    progress: (share: number) => void = () => undefined,
-  ): Promise<InputFile[]> {
+/** The files below a directory. Links are followed, but no directory twice. */
+export class InputDirectory implements RunFiles {
+  private readonly states = new Map<string, FileState>();
+
+  /** @param hashing takes the share of the files that are hashed */
+  constructor(
+    private readonly root: string,
+    private readonly hashing: (share: number) => void = () => undefined,
+  ) {}
+
+  /** {@inheritDoc RunFiles.list} Sorted by name as code units. */
+  public async list(isRead: (name: string) => boolean): Promise<InputFile[]> {
     const names: string[] = [];
     try {
       await this.walk('', names, new Set());
@@ -33,19 +38,37 @@ export class InputDirectory implements InputFiles {
     const read = names.filter(isRead).sort();
     for (const [i, name] of read.entries()) {
       files.push({ name, ...(await this.digest(name)) });
-      progress((i + 1) / read.length);
+      this.hashing((i + 1) / read.length);
     }
     return files;
   }
 
+  /** One file by its name; undefined where there is none. */
+  public async find(name: string): Promise<InputFile | undefined> {
+    try {
+      return { name, ...(await this.digest(name)) };
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** {@inheritDoc RunFiles.expect} */
+  public expect(name: string, digest: string): void {
+    if (this.states.get(name)?.digest !== digest) throw hasChanged(name);
+  }
+
   /** {@inheritDoc InputFiles.read} */
-  public read(name: string, from: number, to: number): AsyncIterable<Buffer> {
-    if (from >= to) return nothing();
-    return createReadStream(join(this.root, name), { start: from, end: to - 1, highWaterMark: PIECE_BYTES });
+  public async *read(name: string, from: number, to: number): AsyncGenerator<Buffer> {
+    const path = join(this.root, name);
+    const expected = this.states.get(name);
+    if (expected && !isSame(expected, await stat(path))) throw hasChanged(name);
+    if (from < to) yield* createReadStream(path, { start: from, end: to - 1, highWaterMark: PIECE_BYTES });
   }
 
   private async digest(name: string): Promise<{ bytes: number; digest: string }> {
     const hash = createHash('sha256');
+    const { ino, size, mtimeMs } = await stat(join(this.root, name));
     let bytes = 0;
     for await (const piece of createReadStream(join(this.root, name), {
       highWaterMark: PIECE_BYTES,
@@ -53,7 +76,9 @@ export class InputDirectory implements InputFiles {
       hash.update(piece);
       bytes += piece.length;
     }
-    return { bytes, digest: hash.digest('hex') };
+    const digest = hash.digest('hex');
+    this.states.set(name, { ino, size, mtimeMs, digest });
+    return { bytes, digest };
   }
 
   private async walk(directory: string, names: string[], visited: Set<string>): Promise<void> {
@@ -70,11 +95,14 @@ export class InputDirectory implements InputFiles {
   }
 }
 
-function byName(a: Dirent, b: Dirent): number {
-  return a.name < b.name ? -1 : 1;
+function isSame(one: FileState, other: Stats): boolean {
+  return one.ino === other.ino && one.size === other.size && one.mtimeMs === other.mtimeMs;
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await
-async function* nothing(): AsyncGenerator<Buffer> {
-  return;
+function hasChanged(name: string): UserError {
+  return new UserError(`the file ${name} has changed since the run began: run again`);
+}
+
+function byName(a: Dirent, b: Dirent): number {
+  return a.name < b.name ? -1 : 1;
 }

@@ -1,9 +1,12 @@
+import type { ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { type Manifest, manifestKey } from '../../lambda/data-pipeline/versions/manifest';
+import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
 import type { RunResult } from './run-pipeline';
+import type { Workspace } from './workspace';
 
 /** A run in plain lines: what went in and came out of each stage, what is at fault, and what became of the version. */
-export function runReport(result: RunResult, seconds: number, directory: string): string {
+export function runReport(result: RunResult, seconds: number, { pipeline, directory }: Workspace): string {
   const { manifest, faultRate, findings, index, gone } = result;
   const { counts } = manifest;
   const rate = counts.read / Math.max(seconds, 0.001);
@@ -13,7 +16,7 @@ export function runReport(result: RunResult, seconds: number, directory: string)
     `quarantined   ${grouped(counts.quarantined)}, of ${grouped(counts.faulty)} source records (${percent(faultRate)})`,
     ...Object.entries(manifest.reading).map(([rule, count]) => `  read/${rule}: ${grouped(count)}`),
     ...manifest.stages.flatMap(({ name, faults }) =>
-      Object.entries(faults).map(([rule, count]) => `  ${name}/${rule}: ${grouped(count)}`),
+      inOrder(faults, pipeline, name).map(([rule, count]) => `  ${name}/${rule}: ${grouped(count)}`),
     ),
     ...table(manifest),
     ...manifest.stages.flatMap(({ name, found }) =>
@@ -24,7 +27,7 @@ export function runReport(result: RunResult, seconds: number, directory: string)
       .map(({ monitor, value, detail }) => `ALARM ${monitor}: ${value} (${detail})`),
     ...(index
       ? [
-          `index         ${index.index}, ${index.isSwitched ? 'answers' : 'held back: too few of the golden set found'}` +
+          `index         ${index.index}, ${standing(index)}` +
             (index.recall === undefined ? '' : `, recall ${percent(index.recall)}`),
         ]
       : []),
@@ -35,11 +38,29 @@ export function runReport(result: RunResult, seconds: number, directory: string)
   return lines.map((line) => `  ${line}\n`).join('');
 }
 
+/** Faults in the order in which a stage looks for them. */
+function inOrder(
+  faults: Readonly<Record<string, number>>,
+  { stages }: ResolvedPipeline,
+  stage: string,
+): [rule: string, count: number][] {
+  const { rules = [] } = stages.find(({ name }) => name === stage) ?? {};
+  const order = ['input', 'work', 'output', ...rules.map(({ name }) => name)];
+  return Object.entries(faults).sort(([one], [other]) => order.indexOf(one) - order.indexOf(other));
+}
+
 function outcome({ publication, held }: RunResult): string {
   if (held !== undefined) return `held back: ${held}`;
   if (publication?.outcome === 'overtaken')
     return `not published: ${publication.by} was published meanwhile; run again`;
   return publication?.outcome === 'unchanged' ? 'published already, nothing has changed' : 'published';
+}
+
+function standing({ isSwitched, overtakenBy }: IndexSwitch): string {
+  if (isSwitched) return 'answers';
+  return overtakenBy === undefined
+    ? 'held back: too few of the golden set found'
+    : `dropped: ${overtakenBy} was published meanwhile`;
 }
 
 function table({ stages }: Manifest): string[] {

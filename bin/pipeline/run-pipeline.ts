@@ -1,32 +1,22 @@
 import { join } from 'node:path';
-import { digestOf } from '../../lambda/data-pipeline/digest';
-import { type Finding, measure, watch } from '../../lambda/data-pipeline/monitors/watch';
-import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../../lambda/data-pipeline/reading/shard-plan';
+import type { Finding } from '../../lambda/data-pipeline/monitors/watch';
+import { loadGoldenSet, loadReferences } from '../../lambda/data-pipeline/reading/references';
+import type { ShardLimits, ShardPlan } from '../../lambda/data-pipeline/reading/shard-plan';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
-import { type IndexSwitch, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
-import { auditRun } from '../../lambda/data-pipeline/running/finish-run';
-import { asRedriven, planRedrive } from '../../lambda/data-pipeline/running/redrive';
+import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
 import { prepareStages } from '../../lambda/data-pipeline/running/run-batch';
-import { runShard } from '../../lambda/data-pipeline/running/run-shard';
-import { putLines } from '../../lambda/data-pipeline/running/shard-output';
-import type { ShardSummary } from '../../lambda/data-pipeline/running/shard-summary';
+import { manifestOf, type PlannedRun, PipelineSteps } from '../../lambda/data-pipeline/running/steps';
 import { workerOf } from '../../lambda/data-pipeline/stages/bundled';
-import type { InputFile } from '../../lambda/data-pipeline/storage';
-import {
-  type Manifest,
-  manifestBytes,
-  type ObjectReference,
-  versionOf,
-} from '../../lambda/data-pipeline/versions/manifest';
-import { type Publication, publish, readManifest, retain } from '../../lambda/data-pipeline/versions/publish';
+import type { Manifest } from '../../lambda/data-pipeline/versions/manifest';
+import type { Publication } from '../../lambda/data-pipeline/versions/publish';
+import { FileSpill } from '../../lambda/pipeline-store/file-spill';
 import { progressBar, type ProgressOutput } from '../progress-bar';
-import { UserError } from '../user-error';
+import { inWords, UserError } from '../user-error';
 import { codeDigest } from './code-digest';
-import { FileSpill } from './file-spill';
+import type { FileStore } from './file-store';
 import { InputDirectory } from './input-directory';
-import { pinnedProfile, readHistory, writeHistory } from './monitor-history';
-import { loadGoldenSet, loadReferences } from './reference-files';
-import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions, workPorts } from './workspace';
+import { referenceFiles } from './reference-files';
+import { openWorkspace, queryEmbedder, type WorkspaceOptions, workPorts } from './workspace';
 
 /** A run from the command line. */
 export interface RunOptions extends WorkspaceOptions {
@@ -55,128 +45,72 @@ export interface RunResult {
 }
 
 /**
- * Runs a pipeline on files, with the stage code that runs on AWS. A run that was cut off goes on where it was: what its shards
- * gave is kept in staging by the run's own digest.
+ * Runs a pipeline on files: the steps that the state machine takes on AWS, one after the other. A run that was cut off goes on
+ * where it was: what its shards gave is kept in staging by the run's own digest.
  */
 export async function runPipeline(options: RunOptions, output: ProgressOutput): Promise<RunResult> {
   const workspace = openWorkspace(options);
-  const { pipeline, store, pointers } = workspace;
+  const { pipeline, store, directory } = workspace;
   const asOf = timeOfRun(options.asOf);
-  const sequence = (await pointers.current())?.sequence ?? 0;
-  const references = await loadReferences(pipeline, workspace.referenceDirectory);
-  const golden = await loadGoldenSet(pipeline, workspace.referenceDirectory);
-  const stages = prepareStages(pipeline.stages, (stage) => workerOf(stage, workPorts(workspace, options)), {
-    references: references.sets,
-    ...(asOf !== undefined && { asOf: asOf.getTime() }),
+  const files = referenceFiles(workspace.referenceDirectory);
+  const references = await inWords(loadReferences(pipeline, files));
+  const golden = await inWords(loadGoldenSet(pipeline, files));
+  const work = workPorts(workspace, options);
+  // What a stage lacks is said before anything is read.
+  const context = { references: references.sets, ...(asOf !== undefined && { asOf: asOf.getTime() }) };
+  prepareStages(pipeline.stages, (stage) => workerOf(stage, work), context);
+  const steps = new PipelineSteps({
+    ...{ pipeline, store, work },
+    pointers: workspace.pointers,
+    active: workspace.active,
+    spill: new FileSpill(join(directory, 'spill')),
+    code: options.code ?? codeDigest(Object.values(options.functions ?? {})),
+    references: () => Promise.resolve(references),
+    golden: () => Promise.resolve(golden),
+    filesAre: `the files in ${options.input}`,
+    ...(options.shardLimits && { shardLimits: options.shardLimits }),
   });
-  const files = new InputDirectory(options.input);
-  const found = await files.list(
-    (name) => formatOf(name, pipeline.source) !== undefined,
-    progressBar('hashing', output),
-  );
-  const inputs = await putLines(
-    store,
-    found.map((file) => JSON.stringify(file)),
-  );
-  const work = await plan(options, workspace, found, inputs);
-  const code = options.code ?? codeDigest(Object.values(options.functions ?? {}));
-  const parents = options.redrive === undefined ? [] : [options.redrive];
-  const ingredients = {
-    pipeline,
-    code,
-    parents,
-    inputs,
-    references: references.digests,
+  const input = new InputDirectory(options.input, progressBar('hashing', output));
+  const { redrive } = options;
+  const request = {
     ...(asOf !== undefined && { asOf: asOf.toISOString() }),
+    ...(redrive !== undefined && { redrive }),
   };
-  const staging = `staging/${digestOf({ ...ingredients, pipeline: digestOf(pipeline), limits: options.shardLimits ?? null }).slice(0, 32)}`;
-  const summaries: ShardSummary[] = [...work.kept];
-  const progress = progressBar(pipeline.name, output);
-  let bytes = 0;
-  for (const shard of work.shards) {
-    const summary = await runShard(shard, pipeline, stages, { files, store }, staging);
-    summaries.push(options.redrive === undefined ? summary : asRedriven(summary));
-    bytes += shard.ranges.reduce((sum, { from, to }) => sum + to - from, 0);
-    progress(bytes / Math.max(1, work.bytes));
-  }
-  progress(1);
-  const spill = new FileSpill(join(workspace.directory, staging, 'spill'));
-  const { manifest, profile, held, faultRate } = await auditRun(summaries, ingredients, { store, spill });
-  const version = versionOf(manifestBytes(manifest));
-  const measurements = measure(profile, manifest.counts);
-  const pinned = await pinnedProfile(store);
-  const findings = watch(profile, measurements, pipeline.monitors, {
-    history: await readHistory(store, pipeline.monitors.history, version),
-    ...(pinned && { pinned }),
-    ...(asOf !== undefined && { asOf: asOf.getTime() }),
-  });
+  const planned = await inWords(steps.plan(request, input));
+  const { run } = planned;
+  await steps.shards(run, withProgress(await takePlan(planned, store), progressBar(pipeline.name, output)), input);
+  const { version, held, faultRate, findings } = await steps.audit(run);
   if (held !== undefined) {
-    await store.put(`${staging}/held.json`, manifestBytes(manifest));
-    return { version, manifest, held, faultRate, findings, gone: [] };
+    return { version, manifest: await manifestOf(version, store), held, faultRate, findings, gone: [] };
   }
-  const publication = await publish(manifest, sequence, workspace);
-  // Also where nothing has changed: the run that published it may have been cut off just here.
-  const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
-  if (shown) await writeHistory(store, shown.sequence, version, measurements, profile);
+  const publication = await steps.publish(run, planned.sequence);
+  const manifest = await manifestOf(version, store);
   const index =
-    publication.outcome === 'overtaken'
-      ? undefined
-      : await fillIndex(workspace, options, { version, manifest }, golden);
-  for await (const key of store.list(`${staging}/`)) await store.delete(key);
-  const gone = await retain(pipeline.retention.versions, workspace);
+    publication.outcome !== 'overtaken' && pipeline.retrieval
+      ? await steps.index(version, new ExactIndexes(store), queryEmbedder(workspace, options))
+      : undefined;
+  const { gone } = await steps.tidy(run);
   return { version, manifest, publication, faultRate, findings, gone, ...(index && { index }) };
 }
 
-interface Work {
-  readonly kept: readonly ShardSummary[];
-  readonly shards: Iterable<ShardPlan>;
-  readonly bytes: number;
+/** The shards of a plan, which nobody else will read. */
+async function takePlan({ plan }: PlannedRun, store: FileStore): Promise<ShardPlan[]> {
+  const lines = (await store.get(plan))!.toString('utf8').split('\n');
+  await store.delete(plan);
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as ShardPlan);
 }
 
-async function plan(
-  { redrive, shardLimits, input }: RunOptions,
-  { pipeline, store }: Workspace,
-  files: readonly InputFile[],
-  inputs: ObjectReference,
-): Promise<Work> {
-  if (redrive === undefined) {
-    return {
-      kept: [],
-      shards: planShards(files, pipeline.source, shardLimits),
-      bytes: files.reduce((sum, file) => sum + file.bytes, 0),
-    };
+/** Each shard is asked for when the one before is done. */
+function* withProgress(shards: readonly ShardPlan[], progress: (share: number) => void): Generator<ShardPlan> {
+  const size = ({ ranges }: ShardPlan) => ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+  const total = shards.reduce((sum, shard) => sum + size(shard), 0);
+  let done = 0;
+  for (const shard of shards) {
+    yield shard;
+    done += size(shard);
+    progress(done / Math.max(1, total));
   }
-  const base = await manifestOf(redrive, store);
-  if (base.inputs.sha256 !== inputs.sha256) {
-    throw new UserError(`the files in ${input} are not those of version ${redrive}; run the whole pipeline again`);
-  }
-  const { kept, shards, records } = await planRedrive(base, pipeline, store);
-  if (records === 0) throw new UserError(`version ${redrive} has no record in quarantine`);
-  return { kept, shards, bytes: shards.flatMap(({ ranges }) => ranges).length };
-}
-
-/** A published version, or one that was held back for its faults. */
-export async function manifestOf(version: string, store: Workspace['store']): Promise<Manifest> {
-  for await (const key of store.list('staging/')) {
-    if (!key.endsWith('/held.json')) continue;
-    const held = (await store.get(key))!;
-    if (versionOf(held) === version) return JSON.parse(held.toString('utf8')) as Manifest;
-  }
-  return readManifest(version, store).catch((error: unknown) => {
-    throw new UserError((error as Error).message);
-  });
-}
-
-async function fillIndex(
-  workspace: Workspace,
-  options: RunOptions,
-  published: { readonly version: string; readonly manifest: Manifest },
-  golden: Awaited<ReturnType<typeof loadGoldenSet>>,
-): Promise<IndexSwitch | undefined> {
-  const { store, pipeline } = workspace;
-  if (!pipeline.retrieval) return undefined;
-  const embed = queryEmbedder(workspace, options);
-  return switchIndex(published, golden, pipeline.retrieval, { store, indexes: new ExactIndexes(store), embed });
+  progress(1);
 }
 
 function timeOfRun(text: string | undefined): Date | undefined {

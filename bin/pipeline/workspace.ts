@@ -2,15 +2,18 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { PipelineDefinition } from '../../lib/policy';
-import { resolvePipeline, type ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
+import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { describePipelineFaults, validatePipeline } from '../../lib/policy/pipeline/validate-pipeline';
 import type { DataRecord } from '../../lambda/data-pipeline/reading/source-record';
 import type { WorkPorts } from '../../lambda/data-pipeline/stages/bundled';
 import type { CallFunction } from '../../lambda/data-pipeline/stages/function-stage';
+import { embeddingsAt } from '../../lambda/pipeline-store/embedding-endpoint';
 import { UserError } from '../user-error';
-import { embeddingsAt } from './embedding-endpoint';
 import { FilePointers } from './file-pointers';
 import { FileStore } from './file-store';
+
+/** A laptop may embed slowly, and nothing waits for it but its user. */
+const EMBEDDING_TIMEOUT_MS = 120_000;
 
 /** What the commands of a pipeline have in common. */
 export interface WorkspaceOptions {
@@ -29,6 +32,8 @@ export interface Workspace {
   readonly pipeline: ResolvedPipeline;
   readonly store: FileStore;
   readonly pointers: FilePointers;
+  /** Which vector index answers. */
+  readonly active: FilePointers;
   readonly directory: string;
   readonly referenceDirectory: string;
 }
@@ -52,6 +57,7 @@ export function openWorkspace({
     pipeline,
     store: new FileStore(directory),
     pointers: new FilePointers(directory),
+    active: new FilePointers(join(directory, 'indexes')),
     directory,
     referenceDirectory: references ?? dirname(config),
   };
@@ -65,7 +71,7 @@ export function workPorts({ pipeline, store }: Workspace, options: WorkspaceOpti
     throw new UserError(`the stage "${missing.name}" needs --function ${missing.work.name}=FILE`);
   }
   return {
-    ...(endpoint !== undefined && { embed: (work) => ({ embed: embeddingsAt(endpoint, key, work), cache: store }) }),
+    ...(endpoint !== undefined && { embed: (work) => ({ embed: embedderAt(endpoint, key, work), cache: store }) }),
     function: (name) => localFunction(name, functions[name]!),
   };
 }
@@ -75,7 +81,16 @@ export function queryEmbedder({ pipeline }: Workspace, { endpoint, key }: Pick<W
   const work = pipeline.stages.find((stage) => stage.work.kind === 'embed')?.work;
   if (work?.kind !== 'embed') throw new UserError('the pipeline has no embed stage');
   if (endpoint === undefined) throw new UserError(`--endpoint is needed, where the model ${work.model} is served`);
-  return embeddingsAt(endpoint, key, work);
+  return embedderAt(endpoint, key, work);
+}
+
+function embedderAt(url: string, key: string | undefined, work: Extract<ResolvedWork, { kind: 'embed' }>) {
+  const endpoint = {
+    url,
+    timeoutMs: EMBEDDING_TIMEOUT_MS,
+    ...(key !== undefined && { key: () => Promise.resolve(key) }),
+  };
+  return embeddingsAt(endpoint, work);
 }
 
 function localFunction(name: string, file: string): CallFunction {

@@ -19,8 +19,8 @@ export interface LocalAccount {
   readonly endpoints: LocalValues;
   /** Functions that queues and schedules call. */
   readonly functionIds: readonly string[];
-  /** The value of an intrinsic, where it is of one of the resources. */
-  resolve(value: unknown): string | undefined;
+  /** The value of an intrinsic, where it is of one of the resources, or of others that are known. */
+  resolve(value: unknown, others?: ReadonlyMap<string, ResourceValues>): string | undefined;
   /** Registers the tenants' keys. */
   writeKeys(rows: readonly KeyRow[]): Promise<void>;
   /** Begins to call functions. */
@@ -63,7 +63,7 @@ export async function openAccount(template: Template, endpoint?: string): Promis
       description: embedded ? 'queues, tables and buckets in this process' : `queues, tables and buckets at ${url}`,
       endpoints,
       functionIds: [...sources, ...schedules].map(({ functionId }) => functionId),
-      resolve: (value) => resolveValue(value, resources),
+      resolve: (value, others = new Map()) => resolveValue(value, new Map([...resources, ...others])),
       writeKeys: async (rows) => {
         if (rows.length === 0) return;
         const table = new Table(awsService(environment, 'dynamodb', TIMEOUT_MS), keyTable(template, resources));

@@ -20,11 +20,13 @@ export interface LocalBackends {
  * Finds what serves each backend: the address that the user gave, else the policy's own, else a stub.
  *
  * @param given addresses by backend name
+ * @param answered backends that functions of the platform answer: they are left out
  * @throws UserError for an address whose backend the policy does not have
  */
 export async function serveBackends(
   policy: InferencePolicy,
   given: Readonly<Record<string, string>>,
+  answered: readonly string[] = [],
 ): Promise<LocalBackends> {
   const names = policy.backends.map((backend) => backend.name);
   const unknown = Object.keys(given).find((name) => !names.includes(name));
@@ -32,8 +34,9 @@ export async function serveBackends(
     throw new UserError(`--backend ${unknown}: the policy has no such backend, only ${names.join(', ')}`);
   }
   const stubs: { close(): Promise<void> }[] = [];
+  const served = policy.backends.filter(({ name }) => !answered.includes(name));
   const list = await Promise.all(
-    policy.backends.map(async ({ name, url, path }) => {
+    served.map(async ({ name, url, path }) => {
       const address = given[name] ?? url;
       if (address !== undefined) return { name, url: address, isStub: false };
       const stub = await startModelStub({

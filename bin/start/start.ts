@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Stack } from 'aws-cdk-lib';
+import { type CfnElement, Stack } from 'aws-cdk-lib';
+import type { IConstruct } from 'constructs';
 import { InferencePlatform, type InferencePolicy } from '../../lib';
+import { pipelinesFor } from '../reference-stack';
 import { announcement } from './announcement';
 import { functionsOf, readApi } from './api-gateway/api-definition';
 import { type AnsweredRequest, ApiGatewayFront } from './api-gateway/front';
@@ -12,7 +14,11 @@ import { openAccount } from './local-account';
 import { type LocalBackend, serveBackends } from './local-backends';
 import { loadLocalPolicy } from './local-policy';
 import { type LocalStore, serveStore } from './local-store';
+import { loadServices, type LocalServices, type ServiceFiles } from './services/local-services';
+import { announcedPipelines, DEFAULT_WORKSPACE, programName } from './services/announced-pipelines';
+import { openServices, withoutTls } from './services/open-services';
 import { synthesise } from './synthesis';
+import { resourcesOf, type Template } from './template';
 import { registerTenantKeys } from './tenant-keys';
 
 /** How a local run is started. */
@@ -23,6 +29,10 @@ export interface StartOptions {
   readonly port: number;
   /** Addresses of real backends by their name in the policy. */
   readonly backends: Readonly<Record<string, string>>;
+  /** What answers services of the policy beside stubs, by the backend. @default - of the reference policy, its retrieval */
+  readonly services?: ServiceFiles;
+  /** Directory that `pipeline run` publishes to. @default pipeline.out */
+  readonly workspace?: string;
   /** Address of a real store. @default - one in this process */
   readonly storeUrl?: string;
   /** Address of an emulator of AWS, such as moto. @default - queues, tables and buckets in this process */
@@ -55,12 +65,20 @@ export async function start(options: StartOptions): Promise<LocalRun> {
   const closeAll = async () => void (await Promise.all(closers.map((close) => close())));
   try {
     const localPolicy = loadLocalPolicy(options.policyFile);
-    const backends = await serveBackends(localPolicy.policy, options.backends);
+    const { workspace = DEFAULT_WORKSPACE } = options;
+    const services = servicesOf(options, localPolicy.policy);
+    const answered = [...Object.values(services.dataPipelines), ...Object.values(services.featureStores)];
+    const backends = await serveBackends(
+      localPolicy.policy,
+      options.backends,
+      answered.flatMap(({ backend }) => backend ?? []),
+    );
     closers.push(() => backends.close());
     const store = await serveStore(options.storeUrl);
     closers.push(() => store.close());
 
-    const synthesis = synthesise(platformOf(withAddresses(localPolicy.policy, backends.list)));
+    const policy = withAddresses(localPolicy.policy, backends.list);
+    const synthesis = synthesise((stack) => new InferencePlatform(stack, 'Platform', { policy, ...services }));
     closers.push(() => synthesis.remove());
     const api = readApi(synthesis.template);
     const tenantKeys = registerTenantKeys(synthesis.template, localPolicy.keys);
@@ -68,16 +86,24 @@ export async function start(options: StartOptions): Promise<LocalRun> {
     closers.push(() => account.close());
     await account.writeKeys(tenantKeys.rows);
 
-    const localValues = { ...localEnvironment(store), ...account.endpoints };
+    const ingestIds = Object.values(synthesis.built.featureStores).map(({ ingest }) => logicalIdOf(ingest.function));
+    const open = await openServices(synthesis.template, workspace, ingestIds);
+    closers.push(() => open.close());
+    const resolve = (value: unknown) => account.resolve(value, open.resources);
+    const localValues = {
+      ...{ ...localEnvironment(store), ...account.endpoints, ...open.values },
+      ...functionBackends(synthesis.template, resolve),
+    };
     const log = (text: string) => {
       if (options.functionLogs) options.print(text);
     };
     const load = async (id: string): Promise<[string, LambdaFunction]> => {
-      const definition = defineFunction(synthesis, id, localValues, (value) => account.resolve(value));
+      const definition = open.onWorkspace(defineFunction(synthesis, id, localValues, resolve));
       return [id, await loadFunction(definition, log)];
     };
-    const ids = new Set([...functionsOf(api), ...account.functionIds]);
+    const ids = new Set([...functionsOf(api), ...account.functionIds, ...open.functionIds]);
     const functions = new Map(await Promise.all([...ids].map(load)));
+    open.begin(functions);
     const front = new ApiGatewayFront({
       api,
       usagePlans: new UsagePlans(synthesis.template, tenantKeys.keyIds, Date.now),
@@ -90,6 +116,12 @@ export async function start(options: StartOptions): Promise<LocalRun> {
       announcement({
         ...{ url: listener.url, localPolicy, storeDescription: store.description, backends: backends.list },
         accountDescription: account.description,
+        program: programName(),
+        pipelines: await announcedPipelines(services, { ...options, files: options.services?.pipelines ?? {} }),
+        featureStores: Object.entries(services.featureStores).map(([name, { backend = name, definition }], i) => ({
+          ...{ backend, name: definition.name, entity: definition.features[0]?.entity ?? '' },
+          ...{ ingestFunction: ingestIds[i] ?? '', awsEndpoint: open.url },
+        })),
       }),
     );
     return {
@@ -108,9 +140,29 @@ export async function start(options: StartOptions): Promise<LocalRun> {
   }
 }
 
-/** The platform as anyone would write it into a stack. */
-function platformOf(policy: InferencePolicy): (stack: Stack) => void {
-  return (stack) => void new InferencePlatform(stack, 'Platform', { policy });
+/** What the user has asked for; of the reference policy the pipeline of the reference platform, unless a server stands in for it. */
+function servicesOf({ policyFile, services, backends }: StartOptions, policy: InferencePolicy): LocalServices {
+  const { pipelines = {}, features = {} } = services ?? {};
+  const given = policyFile === undefined ? pipelinesFor(policy) : {};
+  const kept = Object.entries(given).filter(
+    ([, { backend = '' }]) => !Object.hasOwn(backends, backend) && !Object.hasOwn(pipelines, backend),
+  );
+  return loadServices(policy, { pipelines, features }, Object.fromEntries(kept));
+}
+
+/** Functions that answer backends, as the functions that call them find them. */
+function functionBackends(template: Template, resolve: (value: unknown) => string | undefined): LocalValues {
+  for (const [, { Environment: environment }] of resourcesOf(template, 'AWS::Lambda::Function')) {
+    const { BACKENDS: backends } =
+      (environment as { readonly Variables?: Readonly<Record<string, unknown>> } | undefined)?.Variables ?? {};
+    const known = backends === undefined ? undefined : resolve(backends);
+    if (known !== undefined) return { BACKENDS: withoutTls(known) };
+  }
+  return {};
+}
+
+function logicalIdOf(resource: IConstruct): string {
+  return Stack.of(resource).getLogicalId(resource.node.defaultChild as CfnElement);
 }
 
 /**

@@ -5,7 +5,9 @@ import { App, Stack } from 'aws-cdk-lib';
 import type { Template } from './template';
 
 /** A stack synthesised to a temporary directory. */
-export interface Synthesis {
+export interface Synthesis<T = unknown> {
+  /** What was built. */
+  readonly built: T;
   readonly template: Template;
   /** The directory that an asset was made from, by the `S3Key` that the template gives it. */
   assetDirectory(s3Key: unknown): string;
@@ -33,11 +35,11 @@ const STACK = 'LocalRun';
  * Skipped, since `cdk synth` does it and it would cost most of the start: the templates' validation, the construct
  * tree's metadata.
  */
-export function synthesise(build: (stack: Stack) => void): Synthesis {
+export function synthesise<T>(build: (stack: Stack) => T): Synthesis<T> {
   process.env.CDK_VALIDATION ??= 'false';
   const outdir = mkdtempSync(join(tmpdir(), 'inference-local-run-'));
   const app = new App({ outdir, analyticsReporting: false, treeMetadata: false });
-  build(new Stack(app, STACK));
+  const built = build(new Stack(app, STACK));
   app.synth();
 
   const read = (file: string): unknown => JSON.parse(readFileSync(join(outdir, file), 'utf8'));
@@ -48,6 +50,7 @@ export function synthesise(build: (stack: Stack) => void): Synthesis {
     ),
   );
   return {
+    built,
     template: read(`${STACK}.template.json`) as Template,
     assetDirectory: (s3Key) => {
       const directory = typeof s3Key === 'string' ? sources.get(s3Key) : undefined;

@@ -11,6 +11,11 @@ export class BadRequest extends Error {
   }
 }
 
+/** There is nothing yet to answer from: no failure, which would open the gateway's breaker, and no fault of the caller. */
+export class NothingPublished extends Error {
+  public override readonly name = 'NothingPublished';
+}
+
 /** What an Application Load Balancer hands to a function. */
 export interface BalancerEvent {
   readonly requestContext: { readonly elb: object };
@@ -33,7 +38,7 @@ export interface BalancerAnswer {
  * refusal has the form of OpenAI's errors, which the gateway passes on with its words.
  *
  * @param event what the function was invoked with: the request itself, unless it comes from a load balancer
- * @param serve answers a request; throws {@link BadRequest} for one that is wrong
+ * @param serve answers a request; throws {@link BadRequest} for one that is wrong, {@link NothingPublished} where it is too early
  * @param failed told of every other failure, which is answered with 503 so that the gateway's breaker counts it
  */
 export async function answerService(
@@ -48,7 +53,8 @@ export async function answerService(
   try {
     return answer(200, await serve(request));
   } catch (error) {
-    if (error instanceof BadRequest) return refusal(400, error.message, error.param);
+    if (error instanceof BadRequest) return refusal(400, error.message, { param: error.param });
+    if (error instanceof NothingPublished) return refusal(404, error.message, { code: 'nothing_published' });
     failed(error);
     return refusal(503, 'the service cannot answer now');
   }
@@ -67,9 +73,13 @@ function bodyOf({ body, isBase64Encoded }: BalancerEvent): unknown {
   }
 }
 
-function refusal(statusCode: number, message: string, param?: string): BalancerAnswer {
+function refusal(
+  statusCode: number,
+  message: string,
+  { param = null, code = null }: { readonly param?: string | null; readonly code?: string | null } = {},
+): BalancerAnswer {
   const type = statusCode < 500 ? 'invalid_request_error' : 'server_error';
-  return answer(statusCode, { error: { message, type, param: param ?? null, code: null } });
+  return answer(statusCode, { error: { message, type, param, code } });
 }
 
 function answer(statusCode: number, body: object): BalancerAnswer {

@@ -11,11 +11,13 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
 }
 
-/** Which version readers see. Each flip has the next sequence number, and the record of it stays. */
+/** Which version readers see, or which index answers. Each flip has the next sequence number, and the record of it stays. */
 export interface Pointer {
   /** 1 for the first. */
   readonly sequence: number;
   readonly version: string;
+  /** The index that holds the version, where the pointer is that of the index. */
+  readonly index?: string;
   /** What flipped it. */
   readonly reason: 'publish' | 'rollback';
 }

@@ -1,5 +1,5 @@
 import { ApiError } from './api-error';
-import { isNestedDeeperThan } from './nesting';
+import { isNestedDeeperThan, MAX_LEVELS } from './nesting';
 
 /** The parts of API Gateway's REST proxy event that the gateway reads. */
 export interface HttpEvent {
@@ -24,9 +24,6 @@ export interface HttpEvent {
 
 /** Lambda takes payloads of at most 6 MB. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024;
-
-/** Tools with the deepest of schemas need a few dozen; thousands would exhaust the stack of what walks the body. */
-const MAX_LEVELS = 100;
 
 /** A header's value; header names have no case. */
 export function headerOf(event: HttpEvent, name: string): string | undefined {

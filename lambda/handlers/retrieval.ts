@@ -1,14 +1,13 @@
 import { Retriever } from '../data-pipeline/retrieval/retrieve';
 import { answerService } from '../data-pipeline/service-call';
 import { lineWriter } from '../observability/line-writer';
-import { pipelineOf, queryEmbedder, vectorIndexes, versionPorts } from '../pipeline-store/environment';
+import { indexPointers, pipelineOf, queryEmbedder, vectorIndexes } from '../pipeline-store/environment';
 
 const environment = process.env;
 const pipeline = pipelineOf(environment);
-const { store } = versionPorts(environment, pipeline.name);
 const writeLine = lineWriter(process.stdout);
-const retriever = new Retriever(pipeline.retrieval?.results ?? 10, {
-  store,
+const retriever = new Retriever(pipeline.name, pipeline.retrieval?.results ?? 10, {
+  active: indexPointers(environment, pipeline.name),
   indexes: vectorIndexes(environment, pipeline),
   embed: queryEmbedder(environment, pipeline),
   now: Date.now,

@@ -4,12 +4,15 @@ import type { MetricsNames } from './record-line';
 export interface ItemsReport {
   readonly completed: number;
   readonly failed: number;
+  /** Items whose batch was cancelled. */
   readonly skipped: number;
+  /** Items that were put off or given back. */
   readonly deferred: number;
+  /** Messages that went to the dead letters. */
   readonly buried: number;
   /** How long each item took that ended, in seconds. */
   readonly seconds: readonly number[];
-  /** Messages that are to be delivered again. */
+  /** Ids of the messages that are to be delivered again, since not even their putting off could be noted. */
   readonly kept: readonly string[];
 }
 

@@ -2,20 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { embeddingClient, type EndpointAnswer } from '../data-pipeline/stages/embedding-client';
 
-/** Longest call: a batch of long texts on a busy server. */
-const TIMEOUT_MS = 60_000;
-
 /** Where texts are embedded. */
 export interface EmbeddingEndpoint {
   /** Base address, with or without `/v1`. */
   readonly url: string;
   /** The key, where the endpoint wants one. */
   readonly key?: () => Promise<string>;
+  /** Longest call: a batch of long texts on a busy server. */
+  readonly timeoutMs: number;
 }
 
 /** Embeds texts at an OpenAI-compatible endpoint, such as the platform's own. */
 export function embeddingsAt(
-  { url, key }: EmbeddingEndpoint,
+  { url, key, timeoutMs }: EmbeddingEndpoint,
   work: Extract<ResolvedWork, { kind: 'embed' }>,
 ): (texts: readonly string[]) => Promise<number[][]> {
   const address = `${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1/embeddings`;
@@ -25,7 +24,7 @@ export function embeddingsAt(
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
       body,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     const wait = Number(response.headers.get('retry-after') ?? NaN);
     const answer = { status: response.status, body: await response.text() };

@@ -21,14 +21,19 @@ import type { VersionPorts } from '../data-pipeline/versions/publish';
 import { type Environment, requiredVariable } from '../security/environment';
 import { BucketStore } from './bucket-store';
 import { embeddingsAt } from './embedding-endpoint';
+import { embeddingsBy } from './embedding-function';
 import { lambdaCall } from './function-call';
 import { LandingFiles } from './landing-files';
 import { TablePointers } from './table-pointers';
-import { TemporarySpill } from './temporary-spill';
+import { FileSpill } from './file-spill';
 import { VectorBucketIndexes } from './vector-bucket-indexes';
 
 const SERVICE_TIMEOUT_MS = 30_000;
 const FUNCTION_TIMEOUT_MS = 240_000;
+const EMBEDDING_TIMEOUT_MS = 60_000;
+
+/** Longer than the function that embeds may take. */
+const EMBEDDING_FUNCTION_TIMEOUT_MS = 125_000;
 
 /** The pipeline that the construct has checked, from its layer. */
 export function pipelineOf(environment: Environment): ResolvedPipeline {
@@ -40,14 +45,21 @@ export function pipelineOf(environment: Environment): ResolvedPipeline {
 export function versionPorts(environment: Environment, pipeline: string): VersionPorts {
   const name = requiredVariable(environment, 'PIPELINE_BUCKET');
   const service = awsService(environment, 's3', SERVICE_TIMEOUT_MS);
-  const table = new Table(
-    awsService(environment, 'dynamodb', SERVICE_TIMEOUT_MS),
-    requiredVariable(environment, 'POINTER_TABLE'),
-  );
   return {
     store: new BucketStore(new Bucket(service, name), service, name),
-    pointers: new TablePointers(table, pipeline),
+    pointers: new TablePointers(pointerTable(environment), pipeline),
   };
+}
+
+/** Which vector index of the pipeline answers. */
+export function indexPointers(environment: Environment, pipeline: string): TablePointers {
+  // No name of a pipeline has a slash.
+  return new TablePointers(pointerTable(environment), `${pipeline}/index`);
+}
+
+function pointerTable(environment: Environment): Table {
+  const service = awsService(environment, 'dynamodb', SERVICE_TIMEOUT_MS);
+  return new Table(service, requiredVariable(environment, 'POINTER_TABLE'));
 }
 
 /** The files of a run: what has landed below a prefix, or what the pipeline's Glue job has written. */
@@ -68,7 +80,8 @@ export function pipelineSteps(environment: Environment): PipelineSteps {
   const { COST_PER_GIGABYTE: cost } = environment;
   return new PipelineSteps({
     pipeline: afterJob(pipeline),
-    ...{ store, pointers, spill: new TemporarySpill(tmpdir()) },
+    active: indexPointers(environment, pipeline.name),
+    ...{ store, pointers, spill: new FileSpill(tmpdir()) },
     work: {
       embed: (work) => ({ embed: embedder(environment, work), cache: store }),
       function: (name) => lambdaCall(invoker, requiredVariable(functions, name)),
@@ -118,10 +131,18 @@ export function queryEmbedder(environment: Environment, { name, stages }: Resolv
 }
 
 function embedder(environment: Environment, work: Extract<ResolvedWork, { kind: 'embed' }>) {
-  const { EMBEDDING_KEY_SECRET: arn } = environment;
+  const { EMBEDDING_KEY_SECRET: arn, EMBEDDING_FUNCTION: functionArn } = environment;
+  if (functionArn !== undefined) {
+    const caller = {
+      tenant: requiredVariable(environment, 'EMBEDDING_TENANT'),
+      priority: environment.EMBEDDING_PRIORITY === 'interactive' ? ('interactive' as const) : ('batch' as const),
+    };
+    return embeddingsBy(awsService(environment, 'lambda', EMBEDDING_FUNCTION_TIMEOUT_MS), functionArn, caller, work);
+  }
   const secret = arn ? new Secret(awsService(environment, 'secretsmanager', SERVICE_TIMEOUT_MS), arn) : undefined;
   const url = requiredVariable(environment, 'EMBEDDING_URL');
-  return embeddingsAt({ url, ...(secret && { key: () => secret.value() }) }, work);
+  const endpoint = { url, timeoutMs: EMBEDDING_TIMEOUT_MS, ...(secret && { key: () => secret.value() }) };
+  return embeddingsAt(endpoint, work);
 }
 
 function referenceFiles(environment: Environment): ReferenceFiles {

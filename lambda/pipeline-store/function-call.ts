@@ -9,15 +9,23 @@ import type { CallFunction } from '../data-pipeline/stages/function-stage';
  * @throws where the call fails, and where the function does
  */
 export function lambdaCall(service: AwsService, functionArn: string): CallFunction {
-  return (records) =>
-    exchange(service, {
-      ...{ operation: 'Invoke', method: 'POST', isRepeatable: true },
-      path: `/2015-03-31/functions/${escapedFully(functionArn)}/invocations`,
-      body: JSON.stringify({ records }),
-      read: async (answer) => {
-        const text = await answer.text();
-        if (answer.headers.get('x-amz-function-error')) throw new Error(`the function failed: ${text.slice(0, 500)}`);
-        return JSON.parse(text) as unknown;
-      },
-    });
+  return (records) => invoke(service, functionArn, { records });
+}
+
+/**
+ * Invokes a function and waits for its answer. To carry the call out twice comes to the same.
+ *
+ * @throws where the call fails, and where the function does
+ */
+export function invoke(service: AwsService, functionArn: string, event: object): Promise<unknown> {
+  return exchange(service, {
+    ...{ operation: 'Invoke', method: 'POST', isRepeatable: true },
+    path: `/2015-03-31/functions/${escapedFully(functionArn)}/invocations`,
+    body: JSON.stringify(event),
+    read: async (answer) => {
+      const text = await answer.text();
+      if (answer.headers.get('x-amz-function-error')) throw new Error(`the function failed: ${text.slice(0, 500)}`);
+      return JSON.parse(text) as unknown;
+    },
+  });
 }

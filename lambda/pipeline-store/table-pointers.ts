@@ -7,7 +7,7 @@ const DIGITS = 12;
 
 /** The pointer in DynamoDB: a row for each flip, of which the last counts. Two runs cannot both write the same one. */
 export class TablePointers implements PointerStore {
-  /** @param pipeline name of the pipeline: the partition */
+  /** @param pipeline name of the pipeline, or of its index: the partition */
   public constructor(
     private readonly table: Table,
     private readonly pipeline: string,
@@ -30,8 +30,8 @@ export class TablePointers implements PointerStore {
   }
 
   /** {@inheritDoc PointerStore.flip} */
-  public async flip({ sequence, version, reason }: Pointer): Promise<boolean> {
-    const row = { pipeline: this.pipeline, sequence: String(sequence).padStart(DIGITS, '0'), version, reason };
+  public async flip({ sequence, ...pointer }: Pointer): Promise<boolean> {
+    const row = { pipeline: this.pipeline, sequence: String(sequence).padStart(DIGITS, '0'), ...pointer };
     try {
       await this.table.put(row, isAbsent('pipeline'));
       return true;
@@ -43,6 +43,6 @@ export class TablePointers implements PointerStore {
 }
 
 function pointerOf(row: Readonly<Record<string, unknown>>): Pointer {
-  const { sequence, version, reason } = row as { sequence: string; version: string; reason: Pointer['reason'] };
-  return { sequence: Number(sequence), version, reason };
+  const { sequence, version, index, reason } = row as unknown as Omit<Pointer, 'sequence'> & { sequence: string };
+  return { sequence: Number(sequence), version, ...(index !== undefined && { index }), reason };
 }

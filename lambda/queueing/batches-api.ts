@@ -1,43 +1,34 @@
-import type { ResolvedBatch, ResolvedModel } from '../../lib/policy/defaults';
 import { modelsOf } from '../gateway/caller';
 import { headerOf, jsonBodyOf } from '../gateway/http-event';
 import { type ApiAnswer, type ApiRequest, ok } from './api-answer';
-import { cancelled, newBatch } from './batch-life';
+import { newBatch } from './batch-life';
 import { type BatchInput, type BatchRecord, hasEnded } from './batch-record';
 import { batchRequestOf } from './batch-request';
 import { type BatchObject, batchObject } from './batch-view';
-import type { BatchBooks, ControlQueue, FileBooks, Shelves } from './books';
-import { close } from './close';
+import type { FileBooks, Shelves } from './books';
 import { fileKey } from './file-record';
 import { incomplete, notUploaded } from './files-api';
 import { isId } from './ids';
 import { madeBefore, onceOf, sameRequest } from './once';
-import { listed, pageOf } from './page-query';
-import { noSuchFile, noSuchWork, refused } from './refusals';
+import { noSuchFile, refused } from './refusals';
+import { TenantWork, type WorkPorts } from './tenant-work';
 
 /** What the calls of `/v1/batches` need from outside. */
-export interface BatchesPorts {
-  readonly batches: BatchBooks;
+export interface BatchesPorts extends WorkPorts {
   readonly files: Pick<FileBooks, 'find' | 'arrived'>;
   readonly shelves: Pick<Shelves, 'head'>;
-  readonly control: ControlQueue;
-  readonly models: readonly ResolvedModel[];
-  readonly settings: ResolvedBatch;
   readonly newBatchId: () => string;
-  /** Seconds since 1970. */
-  readonly now: () => number;
-  /** Tells the log of a message that could not be sent; the sweeper makes up for it. */
-  readonly warn: (error: unknown) => void;
 }
-
-/** OpenAI's bounds of a part of the list of batches. */
-const PAGE = { most: 100, usual: 20 };
 
 const NO_COUNTS = { completed: 0, failed: 0, skipped: 0 };
 
 /** The calls of `/v1/batches`. */
 export class BatchesApi {
-  constructor(private readonly ports: BatchesPorts) {}
+  private readonly work: TenantWork;
+
+  constructor(private readonly ports: BatchesPorts) {
+    this.work = new TenantWork('batch', ports);
+  }
 
   /** `POST /v1/batches` */
   public async create({ event, caller }: ApiRequest): Promise<ApiAnswer> {
@@ -46,7 +37,7 @@ export class BatchesApi {
     const body = jsonBodyOf(event);
     const once = onceOf(headerOf(event, 'idempotency-key'), { path: '/v1/batches', body });
     const before = await madeBefore(batches, tenant, once);
-    if (before !== undefined) return this.show(await this.find(tenant, before));
+    if (before !== undefined) return this.show(await this.work.find(tenant, before));
     const { fileId, ...request } = batchRequestOf(body, {
       ...{ models: modelsOf(plan, models), retentionDays: settings.retentionDays },
     });
@@ -58,37 +49,25 @@ export class BatchesApi {
     );
     const used = await batches.add(batch, once);
     // Another request under the same key was faster.
-    if (used) return this.show(await this.find(tenant, sameRequest(used, once)));
+    if (used) return this.show(await this.work.find(tenant, sameRequest(used, once)));
     // It is in the books: where the message gets lost, the sweeper sends it again.
     await this.ports.control.send({ v: 1, kind: 'split', tenant, batchId: batch.id }).catch(this.ports.warn);
     return this.show(batch);
   }
 
   /** `GET /v1/batches` */
-  public async list({ event, caller }: ApiRequest): Promise<ApiAnswer> {
-    const now = this.ports.now();
-    const answer = await listed<BatchRecord, BatchObject>(
-      pageOf(event.queryStringParameters, 'batch', PAGE),
-      (page) => this.ports.batches.list(caller.tenant, 'batch', page),
-      ({ expiresAt }) => expiresAt > now,
-      (batch) => this.objectOf(batch),
-    );
-    return ok(answer);
+  public async list(request: ApiRequest): Promise<ApiAnswer> {
+    return ok(await this.work.list(request, (batch) => this.objectOf(batch)));
   }
 
   /** `GET /v1/batches/{id}` */
   public async retrieve({ caller }: ApiRequest, id: string): Promise<ApiAnswer> {
-    return this.show(await this.find(caller.tenant, id));
+    return this.show(await this.work.find(caller.tenant, id));
   }
 
   /** `POST /v1/batches/{id}/cancel` */
   public async cancel({ caller }: ApiRequest, id: string): Promise<ApiAnswer> {
-    const { batches, now } = this.ports;
-    const batch = await this.find(caller.tenant, id);
-    const changed = await batches.change(caller.tenant, id, (current) => cancelled(current, now()));
-    // Where nothing is in progress, nobody else would notice that there is nothing to wait for.
-    if (changed) await close(caller.tenant, id, this.ports).catch(this.ports.warn);
-    return this.show((await batches.find(caller.tenant, id)) ?? changed ?? batch);
+    return this.show(await this.work.cancel(caller, id));
   }
 
   private async show(batch: BatchRecord): Promise<ApiAnswer> {
@@ -99,17 +78,6 @@ export class BatchesApi {
   private async objectOf(batch: BatchRecord): Promise<BatchObject> {
     const isCounted = batch.split.sent > 0 && !hasEnded(batch);
     return batchObject(batch, isCounted ? await this.ports.batches.counts(batch.id) : NO_COUNTS);
-  }
-
-  /**
-   * A batch of the tenant.
-   *
-   * @throws ApiError 404 where it has none of that id, whoever else may
-   */
-  private async find(tenant: string, id: string): Promise<BatchRecord> {
-    const batch = isId('batch', id) ? await this.ports.batches.find(tenant, id) : undefined;
-    if (!batch || batch.expiresAt <= this.ports.now()) throw noSuchWork('batch', id);
-    return batch;
   }
 
   /**

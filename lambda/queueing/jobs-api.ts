@@ -1,37 +1,24 @@
-import type { ResolvedBatch, ResolvedModel } from '../../lib/policy/defaults';
+import type { ResolvedModel } from '../../lib/policy/defaults';
 import { ModelKind } from '../../lib/policy/model';
 import { ApiError } from '../gateway/api-error';
 import { type Caller, modelsOf } from '../gateway/caller';
 import { headerOf, jsonBodyOf } from '../gateway/http-event';
 import { type ApiAnswer, type ApiRequest, ok } from './api-answer';
-import { advanceSplit, cancelled, newBatch } from './batch-life';
+import { advanceSplit, newBatch } from './batch-life';
 import { type BatchRecord, hasEnded } from './batch-record';
 import { type JobObject, jobObject } from './batch-view';
-import type { BatchBooks, ControlQueue, Shelves } from './books';
-import { close } from './close';
-import { isId } from './ids';
+import type { Shelves } from './books';
 import type { ItemMessage, ItemQueue, ResultLine } from './item';
 import { requestCheck } from './line-check';
 import { madeBefore, onceOf, sameRequest } from './once';
-import { listed, pageOf } from './page-query';
-import { noSuchWork } from './refusals';
+import { TenantWork, type WorkPorts } from './tenant-work';
 
 /** What the calls of `/v1/jobs` need from outside. */
-export interface JobsPorts {
-  readonly batches: BatchBooks;
+export interface JobsPorts extends WorkPorts {
   readonly shelves: Pick<Shelves, 'put' | 'remove' | 'result'>;
   readonly items: ItemQueue;
-  readonly control: ControlQueue;
-  readonly models: readonly ResolvedModel[];
-  readonly settings: ResolvedBatch;
   readonly newJobId: () => string;
-  /** Seconds since 1970. */
-  readonly now: () => number;
-  /** Tells the log of a message that could not be sent; the sweeper makes up for it. */
-  readonly warn: (error: unknown) => void;
 }
-
-const PAGE = { most: 100, usual: 20 };
 
 const URL_OF: Readonly<Record<Exclude<ModelKind, ModelKind.SERVICE>, string>> = {
   [ModelKind.CHAT]: '/v1/chat/completions',
@@ -41,7 +28,11 @@ const URL_OF: Readonly<Record<Exclude<ModelKind, ModelKind.SERVICE>, string>> = 
 
 /** The calls of `/v1/jobs`: a request that is answered later. */
 export class JobsApi {
-  constructor(private readonly ports: JobsPorts) {}
+  private readonly work: TenantWork;
+
+  constructor(private readonly ports: JobsPorts) {
+    this.work = new TenantWork('job', ports);
+  }
 
   /** `POST /v1/jobs` */
   public async create({ event, caller }: ApiRequest): Promise<ApiAnswer> {
@@ -50,7 +41,7 @@ export class JobsApi {
     const body = jsonBodyOf(event);
     const once = onceOf(headerOf(event, 'idempotency-key'), { path: '/v1/jobs', body });
     const before = await madeBefore(batches, tenant, once);
-    if (before !== undefined) return accepted(await this.objectOf(await this.find(tenant, before)));
+    if (before !== undefined) return accepted(await this.objectOf(await this.work.find(tenant, before)));
     const { endpoint, request, model } = this.requestOf(body, caller);
     const id = this.ports.newJobId();
     const line = JSON.stringify({ custom_id: id, method: 'POST', url: endpoint, body: request });
@@ -63,7 +54,7 @@ export class JobsApi {
     if (used) {
       // Another request under the same key was faster.
       await shelves.remove(input.key);
-      return accepted(await this.objectOf(await this.find(tenant, sameRequest(used, once))));
+      return accepted(await this.objectOf(await this.work.find(tenant, sameRequest(used, once))));
     }
     // It is in the books: where this fails, the sweeper sends it again.
     const begun = await this.begin(job, model).catch(this.ports.warn);
@@ -71,29 +62,18 @@ export class JobsApi {
   }
 
   /** `GET /v1/jobs` */
-  public async list({ event, caller }: ApiRequest): Promise<ApiAnswer> {
-    const now = this.ports.now();
-    const answer = await listed<BatchRecord, JobObject>(
-      pageOf(event.queryStringParameters, 'job', PAGE),
-      (page) => this.ports.batches.list(caller.tenant, 'job', page),
-      ({ expiresAt }) => expiresAt > now,
-      (job) => Promise.resolve(jobObject(job, undefined)),
-    );
-    return ok(answer);
+  public async list(request: ApiRequest): Promise<ApiAnswer> {
+    return ok(await this.work.list(request, (job) => Promise.resolve(jobObject(job, undefined))));
   }
 
   /** `GET /v1/jobs/{id}` */
   public async retrieve({ caller }: ApiRequest, id: string): Promise<ApiAnswer> {
-    return ok(await this.objectOf(await this.find(caller.tenant, id)));
+    return ok(await this.objectOf(await this.work.find(caller.tenant, id)));
   }
 
   /** `POST /v1/jobs/{id}/cancel` */
   public async cancel({ caller }: ApiRequest, id: string): Promise<ApiAnswer> {
-    const { batches, now } = this.ports;
-    const job = await this.find(caller.tenant, id);
-    const changed = await batches.change(caller.tenant, id, (current) => cancelled(current, now()));
-    if (changed) await close(caller.tenant, id, this.ports).catch(this.ports.warn);
-    return ok(await this.objectOf((await batches.find(caller.tenant, id)) ?? changed ?? job));
+    return ok(await this.objectOf(await this.work.cancel(caller, id)));
   }
 
   /** Sends the one item, and notes that: what a batch has a splitter for. */
@@ -129,17 +109,6 @@ export class JobsApi {
     const item = { tenant: job.tenant, batchId: job.id, line: 1 };
     const stored = hasEnded(job) ? await this.ports.shelves.result(item) : undefined;
     return jobObject(job, stored === undefined ? undefined : (JSON.parse(stored) as ResultLine));
-  }
-
-  /**
-   * A job of the tenant.
-   *
-   * @throws ApiError 404 where it has none of that id, whoever else may
-   */
-  private async find(tenant: string, id: string): Promise<BatchRecord> {
-    const job = isId('job', id) ? await this.ports.batches.find(tenant, id) : undefined;
-    if (!job || job.expiresAt <= this.ports.now()) throw noSuchWork('job', id);
-    return job;
   }
 }
 

@@ -1,11 +1,11 @@
-import { isUtf8 } from 'node:buffer';
 import type { ResolvedModel, ResolvedPlan } from '../../lib/policy/defaults';
 import { ApiError } from '../gateway/api-error';
 import { isRecord } from '../gateway/http-event';
 import { mustFitPlan, parseInferenceRequest } from '../gateway/inference-request';
-import { isNestedDeeperThan } from '../gateway/nesting';
+import { isNestedDeeperThan, MAX_LEVELS } from '../gateway/nesting';
 import { parseServiceRequest } from '../gateway/service-request';
 import { targetOf } from '../gateway/target';
+import { parsedLine } from './line-json';
 import type { Line } from './line-reader';
 import type { ItemFault } from './result-line';
 import type { SeenIds } from './seen-ids';
@@ -33,9 +33,6 @@ export type RequestCheck = (body: Body) => { readonly model: string };
 /** OpenAI's own limit is not written down; 512 is that of a metadata value. */
 const MOST_ID_CHARACTERS = 512;
 
-/** As for interactive requests. */
-const MAX_LEVELS = 100;
-
 /** Checks the lines of one batch, one after the other. */
 export class LineChecker {
   private readonly check: RequestCheck;
@@ -52,7 +49,7 @@ export class LineChecker {
 
   /** Notes the id of a line that was checked before, so that a later line with the same id is found. */
   public recall({ bytes }: Line): void {
-    const request = bytes && parsed(bytes);
+    const request = bytes && parsedLine(bytes);
     if (isRecord(request) && isCustomId(request.custom_id)) this.seen.add(request.custom_id);
   }
 
@@ -63,7 +60,7 @@ export class LineChecker {
       const message = `Line ${line.number} has ${line.length} bytes; the most is ${maxLineBytes}.`;
       return { customId: null, fault: { code: 'line_too_long', message } };
     }
-    const request = parsed(line.bytes);
+    const request = parsedLine(line.bytes);
     if (!isRecord(request)) {
       const message = `Line ${line.number} is not parseable as a JSON object. A batch has one on each line.`;
       return { customId: null, fault: { code: 'invalid_json_line', message } };
@@ -126,17 +123,8 @@ export function requestCheck({ endpoint, plan, models }: Omit<LineRules, 'maxLin
 
 /** The custom id of a line that has no result; null where it has none that can be read. */
 export function customIdOf(bytes: Uint8Array | undefined): string | null {
-  const request = bytes && parsed(bytes);
+  const request = bytes && parsedLine(bytes);
   return isRecord(request) && isCustomId(request.custom_id) ? request.custom_id : null;
-}
-
-function parsed(bytes: Uint8Array): unknown {
-  if (!isUtf8(bytes)) return undefined;
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown;
-  } catch {
-    return undefined;
-  }
 }
 
 function isCustomId(value: unknown): value is string {

@@ -3,8 +3,10 @@ import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { MetricFamily } from '../handlers/metric-family';
 import { FULL_LOAD, SCALING_DEFAULTS } from '../policy/scaling-defaults';
 import type { GpuFleet } from './gpu-fleet';
+import { specificationOf } from './metric-specification';
 import { type FleetScalingSettings, type PeakHours, PredictiveScaling } from './scaling-settings';
 
 const MINUTE = Duration.minutes(1);
@@ -54,12 +56,16 @@ export class FleetPolicies extends Construct {
   public readonly forecast?: autoscaling.CfnScalingPolicy;
 
   private readonly fleet: GpuFleet;
-  private readonly metricsNamespace: string;
+  private readonly metrics: MetricFamily;
 
   constructor(scope: Construct, id: string, props: FleetPoliciesProps) {
     super(scope, id);
     this.fleet = props.fleet;
-    this.metricsNamespace = props.metricsNamespace;
+    this.metrics = new MetricFamily(this, {
+      namespace: props.metricsNamespace,
+      dimensions: { Group: this.fleet.group.autoScalingGroupName },
+      period: MINUTE,
+    });
 
     this.followLoad = this.addFollowLoad(props.period);
     [this.releaseOne, this.releaseAlarm] = this.addRelease(props);
@@ -72,28 +78,17 @@ export class FleetPolicies extends Construct {
 
   /** Instances that the fleet should have, in per cent of those that it has or waits for: above 100 it grows. */
   public metricLoad(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FleetLoad', props);
+    return this.metrics.average('FleetLoad', props);
   }
 
   /** The load that the fleet would have with one instance less: below 100, one can go. */
   public metricLoadWithoutOne(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FleetLoadWithoutOne', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+    return this.metrics.maximum('FleetLoadWithoutOne', props);
   }
 
   /** Instances that the work asks for, however many there are. */
   public metricDemand(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FleetDemand', props);
-  }
-
-  private metric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { Group: this.fleet.group.autoScalingGroupName },
-      statistic: cloudwatch.Stats.AVERAGE,
-      period: MINUTE,
-      ...props,
-    }).attachTo(this);
+    return this.metrics.average('FleetDemand', props);
   }
 
   /**
@@ -225,12 +220,4 @@ export class FleetPolicies extends Construct {
       ...props,
     });
   }
-}
-
-function specificationOf(metric: cloudwatch.Metric): autoscaling.CfnScalingPolicy.MetricProperty {
-  return {
-    namespace: metric.namespace,
-    metricName: metric.metricName,
-    dimensions: Object.entries(metric.dimensions ?? {}).map(([name, value]) => ({ name, value: value as string })),
-  };
 }

@@ -1,6 +1,6 @@
-import { Aws, Duration, Lazy, RemovalPolicy, Tags } from 'aws-cdk-lib';
-import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { Aws, Duration, Lazy, RemovalPolicy } from 'aws-cdk-lib';
+import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -8,12 +8,13 @@ import * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { acknowledge, acknowledgeLint } from '../security/acknowledge';
+import { MetricFamily } from '../handlers/metric-family';
 import { SCALING_DEFAULTS } from '../policy/scaling-defaults';
-import { canExceedReservations, climbReservations, mixedInstances, usesReservations, usesSpot } from './capacity';
+import { fleetGroup } from './fleet-group';
 import { fleetLaunchTemplate } from './fleet-launch-template';
 import { fleetRole } from './fleet-role';
 import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
+import { followUtilization, followUtilizationWithout } from './utilization-policy';
 import { validateFleet, validateZones } from './validate-fleet';
 
 const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
@@ -21,9 +22,6 @@ const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
 const METRICS_INTERVAL = 10;
 
 const DEFAULT_BOOT_TIME = Duration.minutes(15);
-
-/** What a hook waits beyond the time of the instance's own watch: booting up to it, stopping the server after it. */
-const HOOK_MARGIN = Duration.minutes(2);
 
 /** Properties of a GPU fleet. */
 export interface GpuFleetProps extends FleetSettings {
@@ -133,6 +131,8 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   /** Zones that the fleet spans; the least that it must, where they are known at deployment only. */
   public readonly zones: number;
 
+  private readonly gpuMetrics: MetricFamily;
+  private readonly groupMetrics: MetricFamily;
   private readonly control?: Required<ConcurrencyControl>;
   private readonly targetGroupArns: string[] = [];
 
@@ -192,19 +192,35 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       drainTime,
       concurrency: this.control,
     });
-    this.group = this.addGroup(props, vpcSubnets);
-    this.setOnGroup(props, drainTime);
-    acknowledgeLint(this.group, {
-      E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',
-      ...(usesReservations(props) && {
-        E3002: 'DistributionSegments is newer than the linter: it is the order in which reservations are tried.',
-      }),
+    this.group = fleetGroup(this, props, {
+      vpc: props.vpc,
+      vpcSubnets,
+      launchTemplate: this.launchTemplate,
+      minCapacity,
+      maxCapacity,
+      bootTime: this.bootTime,
+      drainTime,
+      rollbackAlarms: props.rollbackAlarms,
+      notificationTopic: this.notificationTopic,
+      fleet: this.fleetName,
+      role: this.role,
     });
-    acknowledge(this.group, {
-      'AwsSolutions-EC26':
-        'The rule cannot follow the reference from a mixed-instances group to its launch template, where each volume is encrypted.',
+    this.gpuMetrics = new MetricFamily(this, {
+      namespace: METRICS_NAMESPACE,
+      dimensions: { Fleet: this.fleetName },
+      period: Duration.minutes(1),
     });
-    this.utilizationPolicy = this.followGpuUtilization(props.scalingPeriod ?? Duration.seconds(METRICS_INTERVAL));
+    this.groupMetrics = new MetricFamily(this, {
+      namespace: 'AWS/AutoScaling',
+      dimensions: { AutoScalingGroupName: this.group.autoScalingGroupName },
+      period: Duration.minutes(1),
+    });
+    this.utilizationPolicy = followUtilization(this, {
+      group: this.group,
+      utilization: this.metricGpuUtilization(),
+      targetValue: targetGpuUtilization,
+      period: props.scalingPeriod ?? Duration.seconds(METRICS_INTERVAL),
+    });
   }
 
   /**
@@ -240,188 +256,51 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
    */
   public yieldTo(signal: cloudwatch.Metric): void {
     this.isFollowed = true;
-    const { targetGpuUtilization: targetValue } = this;
-    // By the minute: a gap of seconds between two rounds of the signal is no silence.
-    const stat = (id: string, metric: cloudwatch.Metric) => ({
-      id,
-      returnData: false,
-      metricStat: {
-        metric: {
-          namespace: metric.namespace,
-          metricName: metric.metricName,
-          dimensions: Object.entries(metric.dimensions ?? {}).map(([name, value]) => ({
-            name,
-            value: value as string,
-          })),
-        },
-        stat: 'Average',
-        period: 60,
-      },
+    this.utilizationPolicy.targetTrackingConfiguration = followUtilizationWithout(signal, {
+      utilization: this.metricGpuUtilization(),
+      targetValue: this.targetGpuUtilization,
     });
-    this.utilizationPolicy.targetTrackingConfiguration = {
-      targetValue,
-      customizedMetricSpecification: {
-        metrics: [
-          stat('utilization', this.metricGpuUtilization()),
-          stat('signal', signal),
-          { id: 'standby', expression: `IF(FILL(signal, -1) < 0, utilization, ${targetValue})`, returnData: true },
-        ],
-      },
-    };
   }
 
   /** Mean GPU utilisation of the fleet, in per cent; needs no load balancer and no request. */
   public metricGpuUtilization(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.gpuMetric('nvidia_smi_utilization_gpu', props);
+    return this.gpuMetrics.average('nvidia_smi_utilization_gpu', props);
   }
 
   /** Highest GPU temperature in the fleet, in degrees Celsius. */
   public metricGpuTemperature(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.gpuMetric('nvidia_smi_temperature_gpu', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+    return this.gpuMetrics.maximum('nvidia_smi_temperature_gpu', props);
   }
 
   /** Mean share of the engines' key-value cache in use, 0 to 1; once a minute. */
   public metricKvCacheUsage(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.gpuMetric('vllm:kv_cache_usage_perc', props);
+    return this.gpuMetrics.average('vllm:kv_cache_usage_perc', props);
   }
 
   /** Mean of requests that an instance computes; once a minute. */
   public metricRunningRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.gpuMetric('vllm:num_requests_running', props);
+    return this.gpuMetrics.average('vllm:num_requests_running', props);
   }
 
   /** Mean of requests that wait inside an instance; once a minute. */
   public metricWaitingRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.gpuMetric('vllm:num_requests_waiting', props);
+    return this.gpuMetrics.average('vllm:num_requests_waiting', props);
   }
 
   /** Instances in service. */
   public metricInService(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.groupMetric('GroupInServiceInstances', props);
+    return this.groupMetrics.minimum('GroupInServiceInstances', props);
   }
 
   /** Instances that the group wants to have. */
   public metricDesired(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.groupMetric('GroupDesiredCapacity', props);
-  }
-
-  private groupMetric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: 'AWS/AutoScaling',
-      metricName,
-      dimensionsMap: { AutoScalingGroupName: this.group.autoScalingGroupName },
-      statistic: cloudwatch.Stats.MINIMUM,
-      period: Duration.minutes(1),
-      ...props,
-    }).attachTo(this);
-  }
-
-  private gpuMetric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: METRICS_NAMESPACE,
-      metricName,
-      dimensionsMap: { Fleet: this.fleetName },
-      statistic: cloudwatch.Stats.AVERAGE,
-      period: Duration.minutes(1),
-      ...props,
-    }).attachTo(this);
+    return this.groupMetrics.minimum('GroupDesiredCapacity', props);
   }
 
   /** Without a key, on the AWS-managed one, which lets the service-linked role of Auto Scaling publish. */
   private addTopic(encryptionKey?: kms.IKey): sns.Topic {
     const masterKey = encryptionKey ?? kms.Alias.fromAliasName(this, 'SnsKey', 'alias/aws/sns');
     return new sns.Topic(this, 'Notifications', { masterKey, enforceSSL: true });
-  }
-
-  private addGroup(props: GpuFleetProps, vpcSubnets: ec2.SubnetSelection): autoscaling.AutoScalingGroup {
-    const { launchTemplate, minCapacity, maxCapacity } = this;
-    const group = new autoscaling.AutoScalingGroup(this, 'Group', {
-      vpc: props.vpc,
-      vpcSubnets,
-      ...(props.warmPool
-        ? { launchTemplate }
-        : { mixedInstancesPolicy: mixedInstances(props, launchTemplate, minCapacity) }),
-      minCapacity,
-      maxCapacity,
-      azCapacityDistributionStrategy: autoscaling.CapacityDistributionStrategy.BALANCED_BEST_EFFORT,
-      // The launch hook holds an instance back until it answers, so that the balancer's check need not wait for the boot.
-      healthChecks: autoscaling.HealthChecks.withAdditionalChecks({
-        additionalTypes: [autoscaling.AdditionalHealthCheckType.ELB],
-        gracePeriod: Duration.minutes(2),
-      }),
-      defaultInstanceWarmup: Duration.minutes(1),
-      groupMetrics: [autoscaling.GroupMetrics.all()],
-      capacityRebalance: usesSpot(props) || undefined,
-      updatePolicy: autoscaling.UpdatePolicy.instanceRefresh({
-        strategy: autoscaling.InstanceRefreshStrategy.ROLLING,
-        ...healthyPercentages(props),
-        skipMatching: true,
-        ...(props.rollbackAlarms ? { alarms: props.rollbackAlarms, bakeTime: Duration.minutes(5) } : {}),
-      }),
-      notifications: [{ topic: this.notificationTopic, scalingEvents: autoscaling.ScalingEvents.ALL }],
-    });
-    if (props.warmPool) {
-      group.addWarmPool({
-        minSize: props.warmPool.minSize ?? 1,
-        maxGroupPreparedCapacity: props.warmPool.maxPreparedCapacity ?? maxCapacity,
-        poolState: autoscaling.PoolState.STOPPED,
-      });
-    }
-    Tags.of(group).add('Fleet', this.fleetName);
-    // The first instances must find what their role permits.
-    group.node.addDependency(this.role);
-    return group;
-  }
-
-  /** What the L2 has no words for. Hooks that are resources of their own would come after the first instances. */
-  private setOnGroup(props: GpuFleetProps, drainTime: Duration): void {
-    const group = this.group.node.defaultChild as autoscaling.CfnAutoScalingGroup;
-    const { minHealthyPercentage, maxHealthyPercentage } = healthyPercentages(props);
-    group.instanceMaintenancePolicy = { minHealthyPercentage, maxHealthyPercentage };
-    group.availabilityZoneImpairmentPolicy = {
-      zonalShiftEnabled: props.zonalShift ?? true,
-      impairedZoneHealthCheckBehavior: 'IgnoreUnhealthy',
-    };
-    climbReservations(group, props);
-    const hook = (name: string, transition: autoscaling.LifecycleTransition, time: Duration, result: string) => ({
-      lifecycleHookName: name,
-      lifecycleTransition: transition,
-      heartbeatTimeout: time.plus(HOOK_MARGIN).toSeconds(),
-      defaultResult: result,
-    });
-    const { INSTANCE_LAUNCHING, INSTANCE_TERMINATING } = autoscaling.LifecycleTransition;
-    group.lifecycleHookSpecificationList = [
-      hook('launch', INSTANCE_LAUNCHING, props.bootTime ?? DEFAULT_BOOT_TIME, autoscaling.DefaultResult.ABANDON),
-      hook('drain', INSTANCE_TERMINATING, drainTime, autoscaling.DefaultResult.CONTINUE),
-    ];
-  }
-
-  /** The metric's period is set on the L1: the L2 drops it, and a minute's wait is a minute of queueing. */
-  private followGpuUtilization(period: Duration): autoscaling.CfnScalingPolicy {
-    return new autoscaling.CfnScalingPolicy(this, 'FollowGpuUtilization', {
-      autoScalingGroupName: this.group.autoScalingGroupName,
-      policyType: 'TargetTrackingScaling',
-      targetTrackingConfiguration: {
-        targetValue: this.targetGpuUtilization,
-        customizedMetricSpecification: {
-          metrics: [
-            {
-              id: 'utilization',
-              returnData: true,
-              metricStat: {
-                metric: {
-                  namespace: METRICS_NAMESPACE,
-                  metricName: 'nvidia_smi_utilization_gpu',
-                  dimensions: [{ name: 'Fleet', value: this.fleetName }],
-                },
-                stat: 'Average',
-                period: period.toSeconds(),
-              },
-            },
-          ],
-        },
-      },
-    });
   }
 }
 
@@ -431,11 +310,4 @@ function withDefaults(control: ConcurrencyControl): Required<ConcurrencyControl>
     controlPort: control.controlPort ?? 3000,
     agentImage: control.agentImage ?? 'public.ecr.aws/aws-elb/target-optimizer/target-control-agent:latest',
   };
-}
-
-/** A new instance serves before an old one leaves, unless all that there is has been reserved. */
-function healthyPercentages(props: GpuFleetProps): { minHealthyPercentage: number; maxHealthyPercentage: number } {
-  return canExceedReservations(props)
-    ? { minHealthyPercentage: 100, maxHealthyPercentage: 150 }
-    : { minHealthyPercentage: 66, maxHealthyPercentage: 100 };
 }

@@ -4,11 +4,12 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
+import type { IEmbedder } from '../handlers/interfaces';
 import type { PipelineDefinition } from '../policy/pipeline/definition';
 import type { LogBucket } from '../security/log-bucket';
 
-/** Properties of a data pipeline. */
-export interface DataPipelineProps {
+/** What a pipeline does, wherever it stands. */
+export interface PipelineSettings {
   /** What comes in, the stages that it passes, and when a version may be published. */
   readonly definition: PipelineDefinition;
 
@@ -25,20 +26,6 @@ export interface DataPipelineProps {
    * @default - the definition has no such stage
    */
   readonly glueJobs?: Record<string, string>;
-
-  /**
-   * Address of the OpenAI-compatible endpoint of an `embed` stage, such as `api.baseUrl` of the platform.
-   *
-   * @default - the definition has no such stage
-   */
-  readonly embeddingUrl?: string;
-
-  /**
-   * The key for that endpoint, as text. A tenant of its own, on a small plan, keeps the pipeline below live traffic.
-   *
-   * @default - the endpoint wants no key
-   */
-  readonly embeddingKey?: secretsmanager.ISecret;
 
   /**
    * When runs start, besides those that are started by hand.
@@ -128,6 +115,37 @@ export interface DataPipelineProps {
    * @default - they are kept
    */
   readonly landingRetention?: Duration;
+}
+
+/** Properties of a data pipeline. */
+export interface DataPipelineProps extends PipelineSettings {
+  /**
+   * Address of the OpenAI-compatible endpoint of an `embed` stage, such as `api.baseUrl` of the platform.
+   *
+   * @default - the definition has no such stage, or an `embedder` embeds
+   */
+  readonly embeddingUrl?: string;
+
+  /**
+   * The key for that endpoint, as text. A tenant of its own, on a small plan, keeps the pipeline below live traffic.
+   *
+   * @default - the endpoint wants no key
+   */
+  readonly embeddingKey?: secretsmanager.ISecret;
+
+  /**
+   * What embeds, in place of `embeddingUrl`: the function of a platform. Goes with `embeddingTenant`.
+   *
+   * @default - `embeddingUrl`, or the definition has no such stage
+   */
+  readonly embedder?: IEmbedder;
+
+  /**
+   * Tenant of the platform's policy in whose name the embedder works.
+   *
+   * @default - no `embedder`
+   */
+  readonly embeddingTenant?: string;
 
   /**
    * Namespace of the metrics.

@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
@@ -8,11 +8,13 @@ import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
 import type { HandlerFunction } from '../handlers/handler-function';
+import { MetricFamily } from '../handlers/metric-family';
 import { resolvePipeline, type ResolvedPipeline } from '../policy/pipeline/pipeline-defaults';
 import { INCOMING_PREFIX, JOBS_PREFIX, RUNS_PREFIX } from '../policy/pipeline/prefixes';
 import { assertValidPipeline } from '../policy/pipeline/validate-pipeline';
 import { DataBucket } from './data-bucket';
 import type { DataPipelineProps } from './data-pipeline-props';
+import type { EmbeddingAccess } from './embedding-access';
 import { MalwareScan } from './malware-scan';
 import { PipelineFunctions } from './pipeline-functions';
 import { PipelineMachine } from './pipeline-machine';
@@ -72,6 +74,7 @@ export class DataPipeline extends Construct {
   public readonly pipelineName: string;
 
   /** The properties by which `Retrieval` reaches the same endpoint, bucket and key. */
+  private readonly metrics: MetricFamily;
   private readonly props: DataPipelineProps;
 
   constructor(scope: Construct, id: string, props: DataPipelineProps) {
@@ -82,6 +85,10 @@ export class DataPipeline extends Construct {
     this.props = props;
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.pipelineName = `${Stack.of(this).stackName}-${pipeline.name}-${this.node.addr.slice(-8)}`;
+    this.metrics = new MetricFamily(this, {
+      namespace: this.metricsNamespace,
+      dimensions: { Pipeline: this.pipelineName },
+    });
     const stored = { encryptionKey: props.encryptionKey, removalPolicy: props.removalPolicy };
 
     this.landing = new DataBucket(this, 'Landing', {
@@ -177,27 +184,27 @@ export class DataPipeline extends Construct {
 
   /** Records that were read. */
   public metricRead(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineRecordsRead', props);
+    return this.metrics.sum('PipelineRecordsRead', props);
   }
 
   /** Records of versions that passed the audit. */
   public metricPublished(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineRecordsPublished', props);
+    return this.metrics.sum('PipelineRecordsPublished', props);
   }
 
   /** Records that were put aside. */
   public metricQuarantined(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineRecordsQuarantined', props);
+    return this.metrics.sum('PipelineRecordsQuarantined', props);
   }
 
   /** Per cent of the records read that are at fault, of the worst version. */
   public metricFaultRate(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineFaultRate', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+    return this.metrics.maximum('PipelineFaultRate', props);
   }
 
   /** Versions that were held back. */
   public metricHeld(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineVersionsHeld', props);
+    return this.metrics.sum('PipelineVersionsHeld', props);
   }
 
   /**
@@ -205,7 +212,7 @@ export class DataPipeline extends Construct {
    * enough of it.
    */
   public metricAnomalies(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('PipelineAnomalies', props);
+    return this.metrics.sum('PipelineAnomalies', props);
   }
 
   /** Runs that failed: also those whose version was held back, refused or overtaken. */
@@ -218,18 +225,8 @@ export class DataPipeline extends Construct {
    *
    * @internal
    */
-  public get _embedding(): Pick<DataPipelineProps, 'embeddingUrl' | 'embeddingKey' | 'encryptionKey'> {
+  public get _embedding(): EmbeddingAccess & Pick<DataPipelineProps, 'encryptionKey'> {
     return this.props;
-  }
-
-  private metric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { Pipeline: this.pipelineName },
-      statistic: cloudwatch.Stats.SUM,
-      ...props,
-    }).attachTo(this);
   }
 
   private addPointers({ encryptionKey, removalPolicy }: DataPipelineProps): dynamodb.Table {

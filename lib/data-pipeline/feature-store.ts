@@ -9,6 +9,7 @@ import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
 import type { HandlerFunction } from '../handlers/handler-function';
 import type { IResponseCache } from '../handlers/interfaces';
+import { MetricFamily } from '../handlers/metric-family';
 import { FeatureCompatibility, type FeatureDefinition } from '../policy/features/definition';
 import { assertCompatible } from '../policy/features/compatibility';
 import { trainingSetSql } from '../policy/features/training-sql';
@@ -22,8 +23,8 @@ import { OfflineTables } from './offline-tables';
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
-/** Properties of a feature store. */
-export interface FeatureStoreProps {
+/** What a feature store keeps and watches, wherever it stands. */
+export interface FeatureSettings {
   /** The features: tables, online store, training sets and answers come from it. */
   readonly definition: FeatureDefinition;
 
@@ -41,20 +42,6 @@ export interface FeatureStoreProps {
    * @default FeatureCompatibility.BACKWARD
    */
   readonly compatibility?: FeatureCompatibility;
-
-  /**
-   * Valkey to serve from, such as the platform's. Needs `vpc`. What it evicts when memory is short is served as missing.
-   *
-   * @default - a table of DynamoDB
-   */
-  readonly onlineStore?: IResponseCache;
-
-  /**
-   * Network of the functions that reach the online store. Goes with `onlineStore`.
-   *
-   * @default - none
-   */
-  readonly vpc?: ec2.IVpc;
 
   /**
    * Share of served rows that is kept to be compared with what models were trained on, 0 to 1.
@@ -77,6 +64,23 @@ export interface FeatureStoreProps {
    * @default 1099511627776 - 1 TiB
    */
   readonly mostBytesPerQuery?: number;
+}
+
+/** Properties of a feature store. */
+export interface FeatureStoreProps extends FeatureSettings {
+  /**
+   * Valkey to serve from, such as the platform's. Needs `vpc`. What it evicts when memory is short is served as missing.
+   *
+   * @default - a table of DynamoDB
+   */
+  readonly onlineStore?: IResponseCache;
+
+  /**
+   * Network of the functions that reach the online store. Goes with `onlineStore`.
+   *
+   * @default - none
+   */
+  readonly vpc?: ec2.IVpc;
 
   /**
    * Namespace of the metrics.
@@ -151,6 +155,7 @@ export class FeatureStore extends Construct {
   /** Value of the metrics' dimension `FeatureStore`. */
   public readonly storeName: string;
 
+  private readonly metrics: MetricFamily;
   private readonly definition: FeatureDefinition;
 
   constructor(scope: Construct, id: string, props: FeatureStoreProps) {
@@ -159,6 +164,10 @@ export class FeatureStore extends Construct {
     this.definition = props.definition;
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.storeName = `${Stack.of(this).stackName}-${props.definition.name}-${this.node.addr.slice(-8)}`;
+    this.metrics = new MetricFamily(this, {
+      namespace: this.metricsNamespace,
+      dimensions: { FeatureStore: this.storeName },
+    });
     this.bucket = new DataBucket(this, 'Offline', {
       encryptionKey: props.encryptionKey,
       logBucket: props.logBucket,
@@ -260,32 +269,32 @@ export class FeatureStore extends Construct {
 
   /** Records that came in. */
   public metricRecords(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureRecords', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureRecords', props);
   }
 
   /** Records that were refused. */
   public metricQuarantined(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureRecordsQuarantined', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureRecordsQuarantined', props);
   }
 
   /** Milliseconds from the oldest event of a batch to its arrival, 99th percentile. */
   public metricEventAge(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureEventAge', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('FeatureEventAge', props);
   }
 
   /** Values that were asked for. Of one entity by `dimensionsMap: { FeatureStore: store.storeName, Entity: 'NAME' }`. */
   public metricReadings(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadings', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadings', props);
   }
 
   /** Values that were too old, for which the declared fallback was served. */
   public metricStale(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadingsStale', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadingsStale', props);
   }
 
   /** Values that were not there, for which the declared fallback was served. */
   public metricMissing(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureReadingsMissing', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('FeatureReadingsMissing', props);
   }
 
   /** Per cent of the values that were asked for and were too old, where at least a hundred were. */
@@ -305,7 +314,7 @@ export class FeatureStore extends Construct {
    * by `dimensionsMap: { FeatureStore: store.storeName, Feature: 'NAME' }`.
    */
   public metricSkew(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('FeatureSkew', { statistic: cloudwatch.Stats.MAXIMUM, period: Duration.hours(1), ...props });
+    return this.metrics.maximum('FeatureSkew', { period: Duration.hours(1), ...props });
   }
 
   /** Invocations that failed, of all three functions. */
@@ -319,15 +328,6 @@ export class FeatureStore extends Construct {
       ...props,
       period,
     });
-  }
-
-  private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { FeatureStore: this.storeName },
-      ...props,
-    }).attachTo(this);
   }
 
   private addTable({ encryptionKey, removalPolicy }: FeatureStoreProps): dynamodb.Table {

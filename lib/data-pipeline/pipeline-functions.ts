@@ -8,9 +8,11 @@ import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { DefinitionLayer } from '../handlers/definition-layer';
 import { HandlerFunction } from '../handlers/handler-function';
+import type { IEmbedder } from '../handlers/interfaces';
 import { INCOMING_PREFIX, JOBS_PREFIX, REFERENCES_PREFIX } from '../policy/pipeline/prefixes';
 import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { DataBucket } from './data-bucket';
+import { embeddingEnvironment, grantEmbedding } from './embedding-access';
 import type { VectorBucket } from './vector-bucket';
 
 /** The parts of a pipeline that its functions need. */
@@ -30,6 +32,8 @@ export interface PipelineFunctionsProps {
   readonly functions: Record<string, lambda.IFunction>;
   readonly embeddingUrl?: string;
   readonly embeddingKey?: secretsmanager.ISecret;
+  readonly embedder?: IEmbedder;
+  readonly embeddingTenant?: string;
   readonly costPerGigabyte?: number;
   readonly encryptionKey?: kms.IKey;
   readonly logRetention?: logs.RetentionDays;
@@ -123,7 +127,7 @@ export class PipelineFunctions {
     },
   ): HandlerFunction {
     const { props } = this;
-    const { vectors, embeddingKey, functions } = props;
+    const { vectors, functions } = props;
     const arns = Object.fromEntries(Object.entries(functions).map(([name, fn]) => [name, fn.functionArn]));
     const handler = new HandlerFunction(this.scope, id, {
       ...settings,
@@ -136,15 +140,14 @@ export class PipelineFunctions {
         ...(Object.keys(arns).length > 0 && { FUNCTIONS: Stack.of(this.scope).toJsonString(arns) }),
         ...(props.costPerGigabyte !== undefined && { COST_PER_GIGABYTE: String(props.costPerGigabyte) }),
         ...(vectors && { VECTOR_BUCKET: vectors.bucketName }),
-        ...(reach.embeds && props.embeddingUrl !== undefined && { EMBEDDING_URL: props.embeddingUrl }),
-        ...(reach.embeds && embeddingKey && { EMBEDDING_KEY_SECRET: embeddingKey.secretArn }),
+        ...(reach.embeds && embeddingEnvironment(props, 'batch')),
       },
       layers: [props.definitionLayer.layer],
       encryptionKey: props.encryptionKey,
       logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
-    if (reach.embeds) embeddingKey?.grantRead(handler);
+    if (reach.embeds) grantEmbedding(handler, props);
     if (reach.pointers.length > 0) props.pointers.grant(handler, ...reach.pointers);
     if (reach.landing.length > 0) this.allowObjects(handler, props.landing, ['s3:GetObject'], reach.landing);
     this.allowObjects(handler, props.bucket, reach.objects, ['']);

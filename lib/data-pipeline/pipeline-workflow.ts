@@ -58,6 +58,9 @@ const RETRY_SHARDS = {
   JitterStrategy: 'FULL',
 };
 
+/** A record has stopped the run: it would do so again. */
+const NO_RETRY = { ErrorEquals: ['PipelineStopped'], MaxAttempts: 0 };
+
 /** As many bytes of shards as fit into one call of Step Functions, with room for the rest of the event. */
 const MOST_BATCH_BYTES = 180_000;
 
@@ -136,7 +139,12 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         Choices: [{ Condition: expression('$states.input.shards > 0'), Next: 'Shards' }],
         Default: 'Audit',
       },
-      Shards: { ...shardsOf(settings, partition, files), Next: 'Audit' },
+      Shards: {
+        ...shardsOf(settings, partition, files),
+        // The audit says what stopped the run, or how many shards have failed.
+        Catch: [{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: 'Audit' }],
+        Next: 'Audit',
+      },
       Audit: {
         ...call({ step: 'audit', run: expression('$run') }),
         Assign: { audit: expression('$states.result.Payload') },
@@ -200,7 +208,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         },
         IndexKept: failure(
           'IndexKept',
-          `'the index of the version before still answers: the new one missed ' & $string($index.missed) & ' queries of the golden set'`,
+          `$exists($index.overtakenBy) ? 'version ' & $index.overtakenBy & ' was published meanwhile: its index is the one to answer' : 'the index of the version before still answers: the new one missed ' & $string($index.missed) & ' queries of the golden set'`,
         ),
         Done: { Type: 'Succeed' },
       }),
@@ -244,7 +252,7 @@ function shardsOf(settings: WorkflowSettings, partition: string, files: object):
           Type: 'Task',
           Resource: `arn:${partition}:states:::lambda:invoke`,
           Arguments: { FunctionName: settings.workerArn, Payload: expression('$states.input') },
-          Retry: [RETRY, RETRY_SHARDS],
+          Retry: [NO_RETRY, RETRY, RETRY_SHARDS],
           Output: expression('$states.result.Payload'),
           End: true,
         },

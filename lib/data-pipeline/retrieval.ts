@@ -1,13 +1,11 @@
 import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
 import type { DataPipeline } from './data-pipeline';
-
-/** Where the name of the index that answers is kept. */
-const ACTIVE_INDEX = 'indexes/active.json';
+import { embeddingEnvironment, grantEmbedding } from './embedding-access';
 
 /** Properties of retrieval. */
 export interface RetrievalProps {
@@ -40,39 +38,29 @@ export class Retrieval extends Construct {
   constructor(scope: Construct, id: string, props: RetrievalProps) {
     super(scope, id);
     const { pipeline } = props;
-    const { vectors, bucket, pointers } = pipeline;
+    const { vectors, pointers } = pipeline;
     if (!vectors)
       throw new Error('pipeline must have retrieval in its definition: without it there is no index to ask');
-    const { embeddingUrl, embeddingKey, encryptionKey } = pipeline._embedding;
+    const { encryptionKey } = pipeline._embedding;
     this.handler = new HandlerFunction(this, 'Handler', {
       handler: 'retrieval',
       description: `Finds records of ${pipeline.pipelineName} that are near a query`,
       memorySize: 512,
       timeout: Duration.seconds(30),
       environment: {
-        PIPELINE_BUCKET: bucket.bucketName,
         POINTER_TABLE: pointers.tableName,
         VECTOR_BUCKET: vectors.bucketName,
-        EMBEDDING_URL: embeddingUrl!,
-        ...(embeddingKey && { EMBEDDING_KEY_SECRET: embeddingKey.secretArn }),
+        ...embeddingEnvironment(pipeline._embedding, 'interactive'),
       },
       layers: [pipeline.definitionLayer.layer],
       encryptionKey,
       logRetention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
-    embeddingKey?.grantRead(this.handler);
+    grantEmbedding(this.handler, pipeline._embedding);
     vectors.grantIndexes(this.handler, 'GetIndex', 'QueryVectors', 'GetVectors');
-    this.handler.role.addToPolicy(
-      new iam.PolicyStatement({ actions: ['s3:GetObject'], resources: [bucket.arnForObjects(ACTIVE_INDEX)] }),
-    );
-    this.handler.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [bucket.bucketArn],
-        conditions: { StringEquals: { 's3:prefix': ACTIVE_INDEX } },
-      }),
-    );
+    // Which index answers.
+    pointers.grant(this.handler, 'dynamodb:Query');
   }
 
   /**

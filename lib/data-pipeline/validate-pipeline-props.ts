@@ -54,14 +54,23 @@ function jobFaults({ stages }: ResolvedPipeline): string[] {
   ];
 }
 
-function embeddingFaults({ stages }: ResolvedPipeline, { embeddingUrl, embeddingKey }: DataPipelineProps): string[] {
+function embeddingFaults({ stages }: ResolvedPipeline, props: DataPipelineProps): string[] {
+  const { embeddingUrl, embeddingKey, embedder, embeddingTenant } = props;
   const stage = stages.find(({ work }) => work.kind === 'embed');
   const model = (work: ResolvedWork) => (work.kind === 'embed' ? work.model : '');
-  if (stage && embeddingUrl === undefined) {
-    return [`embeddingUrl is required: the stage "${stage.name}" embeds with the model ${model(stage.work)}`];
+  if (stage && embeddingUrl === undefined && !embedder) {
+    return [
+      `embeddingUrl is required: the stage "${stage.name}" embeds with the model ${model(stage.work)}; or give an embedder`,
+    ];
   }
-  if (!stage && (embeddingUrl !== undefined || embeddingKey)) {
-    return [`${embeddingUrl === undefined ? 'embeddingKey' : 'embeddingUrl'} needs an embed stage in the definition`];
+  const given = { embeddingUrl, embeddingKey, embedder, embeddingTenant };
+  const [needless] = Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  if (!stage && needless !== undefined) return [`${needless} needs an embed stage in the definition`];
+  if (embedder && (embeddingUrl !== undefined || embeddingKey)) {
+    return [`embedder and ${embeddingUrl === undefined ? 'embeddingKey' : 'embeddingUrl'} exclude each other`];
+  }
+  if ((embedder === undefined) !== (embeddingTenant === undefined)) {
+    return [`${embedder ? 'embedder' : 'embeddingTenant'} needs ${embedder ? 'embeddingTenant' : 'an embedder'}`];
   }
   if (embeddingUrl === undefined || Token.isUnresolved(embeddingUrl)) return [];
   const isSecure = URL.canParse(embeddingUrl) && new URL(embeddingUrl).protocol === 'https:';

@@ -1,2 +1,3 @@
+export * from './embedding-function';
 export * from './inference-api';
 export * from './inference-function';

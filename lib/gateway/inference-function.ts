@@ -1,5 +1,5 @@
 import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as events from 'aws-cdk-lib/aws-events';
 import type * as iam from 'aws-cdk-lib/aws-iam';
@@ -7,6 +7,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { HandlerFunction } from '../handlers/handler-function';
+import { MetricFamily } from '../handlers/metric-family';
 import { ModelAccess, type ModelAccessProps } from '../handlers/model-access';
 import type { PolicyLayer } from '../handlers/policy-layer';
 
@@ -74,6 +75,8 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
   public readonly grantPrincipal: iam.IPrincipal;
   public readonly connections: ec2.Connections;
 
+  private readonly metrics: MetricFamily;
+
   constructor(scope: Construct, id: string, props: InferenceFunctionProps) {
     super(scope, id);
     this.models = new ModelAccess(this, 'Models', props);
@@ -82,6 +85,10 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
     this.metricsNamespace = this.models.metricsNamespace;
     this.backendNames = props.policy.backends.map(({ name }) => name);
     this.serviceName = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
+    this.metrics = new MetricFamily(this, {
+      namespace: this.metricsNamespace,
+      dimensions: { Service: this.serviceName },
+    });
 
     this.handler = new HandlerFunction(this, 'Handler', {
       handler: 'inference',
@@ -103,77 +110,77 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
 
   /** Requests that were answered. */
   public metricRequests(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Requests', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('Requests', props);
   }
 
   /** Requests that were answered with a 5xx status. */
   public metricErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Errors', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('Errors', props);
   }
 
   /** Milliseconds from a request to the first byte of its answer, 99th percentile. */
   public metricTimeToFirstToken(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('TimeToFirstToken', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('TimeToFirstToken', props);
   }
 
   /** Milliseconds from a request to the last byte of its answer, 99th percentile. */
   public metricLatency(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Latency', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('Latency', props);
   }
 
   /** Input tokens. */
   public metricInputTokens(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('InputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('InputTokens', props);
   }
 
   /** What tokens cost, in the currency of the policy's prices; of models with a `price`. */
   public metricCost(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Cost', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('Cost', props);
   }
 
   /** Output tokens. */
   public metricOutputTokens(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('OutputTokens', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('OutputTokens', props);
   }
 
   /** Requests that were answered with what was said to a question that means the same. */
   public metricSemanticHits(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('SemanticHits', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('SemanticHits', props);
   }
 
   /** Look-ups by meaning that were late, or that the embedding model or the store failed. */
   public metricSemanticFailures(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('SemanticFailures', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('SemanticFailures', props);
   }
 
   /** Milliseconds that a look-up by meaning took, 99th percentile. */
   public metricSemanticLatency(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('SemanticLatency', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('SemanticLatency', props);
   }
 
   /** Requests that were answered from the cache, as equal requests before them. */
   public metricCacheHits(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('CacheHits', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('CacheHits', props);
   }
 
   /** Requests that were answered by a fallback: another backend, a stale entry or the degraded answer. */
   public metricFallbacks(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Fallbacks', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('Fallbacks', props);
   }
 
   /** Requests for which a second backend was asked beside the first, by the model's `hedging`. */
   public metricHedges(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('Hedges', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('Hedges', props);
   }
 
   /** Requests that were refused by a limit. */
   public metricRateLimited(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('RateLimited', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('RateLimited', props);
   }
 
   /** Requests that were served without the store. */
   public metricStoreLost(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('StoreLost', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('StoreLost', props);
   }
 
   /**
@@ -181,25 +188,16 @@ export class InferenceFunction extends Construct implements iam.IGrantable, ec2.
    * `dimensionsMap: { Service: inference.serviceName, Backend: 'NAME' }`; the same of the two below.
    */
   public metricBreakerOpened(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BreakerOpened', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BreakerOpened', props);
   }
 
   /** Open breakers that let their first probe through. */
   public metricBreakerHalfOpen(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BreakerHalfOpen', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BreakerHalfOpen', props);
   }
 
   /** Breakers that closed again. */
   public metricBreakerClosed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BreakerClosed', { statistic: cloudwatch.Stats.SUM, ...props });
-  }
-
-  private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { Service: this.serviceName },
-      ...props,
-    }).attachTo(this);
+    return this.metrics.sum('BreakerClosed', props);
   }
 }

@@ -55,3 +55,16 @@ export interface IModelEndpoint extends IConstruct, ec2.IConnectable {
    */
   readonly certificate?: string;
 }
+
+/** Embeds texts for parts of the platform. `EmbeddingFunction` is one. */
+export interface IEmbedder extends IConstruct {
+  /** ARN of the function that embeds. */
+  readonly functionArn: string;
+
+  /**
+   * Lets a function have texts embedded, in the name of any tenant.
+   *
+   * @param grantee the function
+   */
+  grantEmbed(grantee: iam.IGrantable): void;
+}

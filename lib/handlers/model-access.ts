@@ -4,6 +4,7 @@ import * as events from 'aws-cdk-lib/aws-events';
 import { Construct } from 'constructs';
 import { resolvePolicy } from '../policy/defaults';
 import { isFleet } from '../policy/fleet-backends';
+import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { backendEnvironment } from './backend-environment';
 import { grantInvokeModel } from './bedrock-access';
@@ -123,18 +124,28 @@ export class ModelAccess extends Construct {
    * Lets a function reach store, backends and bus, and nothing else.
    *
    * @param handler a function of the same network
+   * @param kind kind of the models that it computes; of backends it reaches those of such models only (default: all)
    */
-  public grantTo(handler: HandlerFunction): void {
+  public grantTo(handler: HandlerFunction, kind?: ModelKind): void {
     const { connections } = handler;
+    const policy = kind === undefined ? this.policy : withModelsOf(kind, this.policy);
+    const isCalled = (name: string) => policy.backends.some((backend) => backend.name === name);
     this.store.grantConnect(handler);
     connections.allowToDefaultPort(this.store, 'Store of limits, breakers and cached answers');
     for (const [name, endpoint] of Object.entries(this.endpoints)) {
+      if (!isCalled(name)) continue;
       connections.allowToDefaultPort(endpoint, `Backend ${name}`);
     }
-    for (const { bedrock } of this.policy.backends) if (bedrock) grantInvokeModel(handler.role, bedrock);
+    for (const { bedrock } of policy.backends) if (bedrock) grantInvokeModel(handler.role, bedrock);
     this.eventBus.grantPutEventsTo(handler);
-    allowToServicesAndUrls(connections, this.policy);
+    allowToServicesAndUrls(connections, policy);
   }
+}
+
+/** A policy with the backends of models of a kind only. */
+function withModelsOf(wanted: ModelKind, policy: InferencePolicy): InferencePolicy {
+  const used = policy.models.filter(({ kind = ModelKind.CHAT }) => kind === wanted).flatMap(({ backends }) => backends);
+  return { ...policy, backends: policy.backends.filter(({ name }) => used.includes(name)) };
 }
 
 /** AWS services, and backends with an address of their own, stand outside: their ports are open, on any host. */

@@ -1,39 +1,17 @@
-import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { LambdaTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2-targets';
-import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
-import type * as logs from 'aws-cdk-lib/aws-logs';
-import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
-import { LogBucket } from '../security/log-bucket';
-import { logAccess } from './access-log';
-import { EndpointCertificate } from './endpoint-certificate';
+import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
 
 /** Properties of a function's endpoint. */
-export interface FunctionEndpointProps {
-  /** Network of the endpoint; it is placed in the private subnets. */
-  readonly vpc: ec2.IVpc;
-
+export interface FunctionEndpointProps extends EndpointProps {
   /** The function that answers. It gets the events of an Application Load Balancer. */
   readonly function: lambda.IFunction;
-
-  /**
-   * Subnets of the load balancer, in at least two zones.
-   *
-   * @default - the private subnets with egress
-   */
-  readonly vpcSubnets?: ec2.SubnetSelection;
-
-  /**
-   * A certificate made at deployment that endpoints share.
-   *
-   * @default - one is made for this endpoint
-   */
-  readonly endpointCertificate?: EndpointCertificate;
 
   /**
    * Longest silence on a connection: at least the function's own limit.
@@ -41,41 +19,6 @@ export interface FunctionEndpointProps {
    * @default Duration.minutes(1)
    */
   readonly idleTimeout?: Duration;
-
-  /**
-   * Bucket for the access logs. An imported one must already let `logdelivery.elasticloadbalancing.amazonaws.com` write.
-   *
-   * @default - a new `LogBucket`
-   */
-  readonly logBucket?: s3.IBucket;
-
-  /**
-   * Whether the load balancer refuses to be deleted.
-   *
-   * @default true
-   */
-  readonly deletionProtection?: boolean;
-
-  /**
-   * Encrypts the log of the function that makes the certificate.
-   *
-   * @default - encrypted by CloudWatch Logs' own key
-   */
-  readonly encryptionKey?: kms.IKey;
-
-  /**
-   * How long the log of the function that makes the certificate is kept.
-   *
-   * @default RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: logs.RetentionDays;
-
-  /**
-   * What happens to the logs when they leave the stack.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
 }
 
 /**
@@ -100,47 +43,20 @@ export class FunctionEndpoint extends Construct implements IModelEndpoint {
 
   constructor(scope: Construct, id: string, props: FunctionEndpointProps) {
     super(scope, id);
-    const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
-      vpc: props.vpc,
+    const { loadBalancer, connections } = internalBalancer(this, props, {
       description: 'Load balancer of a function',
-      allowAllOutbound: false,
-    });
-    this.connections = new ec2.Connections({ securityGroups: [securityGroup], defaultPort: ec2.Port.tcp(443) });
-    this.loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
-      internetFacing: false,
-      securityGroup,
-      dropInvalidHeaderFields: true,
-      desyncMitigationMode: elbv2.DesyncMitigationMode.STRICTEST,
       idleTimeout: props.idleTimeout ?? Duration.minutes(1),
-      deletionProtection: props.deletionProtection ?? true,
     });
-    logAccess(
-      this.loadBalancer,
-      props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }),
-    );
+    this.loadBalancer = loadBalancer;
+    this.connections = connections;
 
     // No health check: it would be an invocation each time, and the gateway's breaker sees failures sooner.
     this.targetGroup = new elbv2.ApplicationTargetGroup(this, 'Target', {
       targetType: elbv2.TargetType.LAMBDA,
       targets: [new LambdaTarget(props.function)],
     });
-    const made =
-      props.endpointCertificate ??
-      new EndpointCertificate(this, 'Certificate', {
-        encryptionKey: props.encryptionKey,
-        logRetention: props.logRetention,
-        removalPolicy: props.removalPolicy,
-      });
-    this.listener = this.loadBalancer.addListener('Https', {
-      port: 443,
-      protocol: elbv2.ApplicationProtocol.HTTPS,
-      open: false,
-      certificates: [made.certificate],
-      sslPolicy: elbv2.SslPolicy.TLS13_13,
-      defaultTargetGroups: [this.targetGroup],
-    });
+    const made = sharedOrOwnCertificate(this, props);
+    this.listener = httpsListener(loadBalancer, made.certificate, this.targetGroup);
     this.url = `https://${this.loadBalancer.loadBalancerDnsName}`;
     this.serverName = made.serverName;
     this.certificate = made.pem;

@@ -1,30 +1,15 @@
-import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
-import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import type * as kms from 'aws-cdk-lib/aws-kms';
-import type * as logs from 'aws-cdk-lib/aws-logs';
-import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
-import { LogBucket } from '../security/log-bucket';
-import { logAccess } from './access-log';
 import { Balancing, balancingProperties, controlPortOf, validateBalancing } from './balancing';
-import { EndpointCertificate } from './endpoint-certificate';
+import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
 
 /** Properties of a model endpoint. */
-export interface ModelEndpointProps {
-  /** Network of the endpoint; it is placed in the private subnets. */
-  readonly vpc: ec2.IVpc;
-
-  /**
-   * Subnets of the load balancer, in at least two zones.
-   *
-   * @default - the private subnets with egress
-   */
-  readonly vpcSubnets?: ec2.SubnetSelection;
-
+export interface ModelEndpointProps extends EndpointProps {
   /**
    * Certificate of the endpoint. Goes with `serverName`.
    *
@@ -38,13 +23,6 @@ export interface ModelEndpointProps {
    * @default - that of the certificate made at deployment
    */
   readonly serverName?: string;
-
-  /**
-   * A certificate made at deployment that endpoints share.
-   *
-   * @default - one is made for this endpoint, unless `certificate` is given
-   */
-  readonly endpointCertificate?: EndpointCertificate;
 
   /**
    * Port on which the model servers listen, with TLS.
@@ -104,41 +82,6 @@ export interface ModelEndpointProps {
    * @default true
    */
   readonly zonalShift?: boolean;
-
-  /**
-   * Bucket for the access logs. An imported one must already let `logdelivery.elasticloadbalancing.amazonaws.com` write.
-   *
-   * @default - a new `LogBucket`
-   */
-  readonly logBucket?: s3.IBucket;
-
-  /**
-   * Whether the load balancer refuses to be deleted.
-   *
-   * @default true
-   */
-  readonly deletionProtection?: boolean;
-
-  /**
-   * Encrypts the log of the function that makes the certificate.
-   *
-   * @default - encrypted by CloudWatch Logs' own key
-   */
-  readonly encryptionKey?: kms.IKey;
-
-  /**
-   * How long the log of the function that makes the certificate is kept.
-   *
-   * @default RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: logs.RetentionDays;
-
-  /**
-   * What happens to the logs when they leave the stack.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
 }
 
 /**
@@ -171,28 +114,13 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
     validateBalancing(props);
     this.targetPort = props.targetPort ?? 8000;
 
-    const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
-      vpc: props.vpc,
+    const { loadBalancer, connections } = internalBalancer(this, props, {
       description: 'Load balancer of a model',
-      allowAllOutbound: false,
-    });
-    this.connections = new ec2.Connections({ securityGroups: [securityGroup], defaultPort: ec2.Port.tcp(443) });
-
-    this.loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
-      internetFacing: false,
-      securityGroup,
-      dropInvalidHeaderFields: true,
-      desyncMitigationMode: elbv2.DesyncMitigationMode.STRICTEST,
       idleTimeout: props.idleTimeout ?? Duration.minutes(5),
-      deletionProtection: props.deletionProtection ?? true,
+      zonalShift: props.zonalShift ?? true,
     });
-    this.loadBalancer.setAttribute('zonal_shift.config.enabled', String(props.zonalShift ?? true));
-    logAccess(
-      this.loadBalancer,
-      props.logBucket ?? new LogBucket(this, 'Logs', { removalPolicy: props.removalPolicy }),
-    );
+    this.loadBalancer = loadBalancer;
+    this.connections = connections;
 
     this.targetGroup = new elbv2.ApplicationTargetGroup(this, 'Targets', {
       vpc: props.vpc,
@@ -217,15 +145,8 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       (this.targetGroup.node.defaultChild as elbv2.CfnTargetGroup).targetControlPort = controlPortOf(props);
     }
 
-    const made = props.certificate ? undefined : (props.endpointCertificate ?? this.makeCertificate(props));
-    this.listener = this.loadBalancer.addListener('Https', {
-      port: 443,
-      protocol: elbv2.ApplicationProtocol.HTTPS,
-      open: false,
-      certificates: [props.certificate ?? made!.certificate],
-      sslPolicy: elbv2.SslPolicy.TLS13_13,
-      defaultTargetGroups: [this.targetGroup],
-    });
+    const made = props.certificate ? undefined : sharedOrOwnCertificate(this, props);
+    this.listener = httpsListener(loadBalancer, props.certificate ?? made!.certificate, this.targetGroup);
     this.url = `https://${this.loadBalancer.loadBalancerDnsName}`;
     this.serverName = props.serverName ?? made?.serverName;
     this.certificate = made?.pem;
@@ -263,14 +184,6 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
     return this.targetGroup.metrics.custom('TargetControlRequestRejectCount', {
       statistic: cloudwatch.Stats.SUM,
       ...props,
-    });
-  }
-
-  private makeCertificate(props: ModelEndpointProps): EndpointCertificate {
-    return new EndpointCertificate(this, 'Certificate', {
-      encryptionKey: props.encryptionKey,
-      logRetention: props.logRetention,
-      removalPolicy: props.removalPolicy,
     });
   }
 }

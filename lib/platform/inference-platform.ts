@@ -1,27 +1,27 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
-import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
-import type * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { FleetScaling, type ScaledFleet } from '../auto-scaling/fleet-scaling';
 import { GpuFleet } from '../auto-scaling/gpu-fleet';
-import { ModelTask } from '../auto-scaling/model-server';
-import type { FleetScalingSettings } from '../auto-scaling/scaling-settings';
 import { ResponseCache } from '../caching/response-cache';
 import { BreakerControl } from '../circuit-breaking/breaker-control';
+import type { DataPipeline } from '../data-pipeline/data-pipeline';
+import type { FeatureStore } from '../data-pipeline/feature-store';
+import type { Retrieval } from '../data-pipeline/retrieval';
+import type { EmbeddingFunction } from '../gateway/embedding-function';
 import { InferenceApi } from '../gateway/inference-api';
 import { EndpointCertificate } from '../load-balancing/endpoint-certificate';
 import { Balancing } from '../load-balancing/balancing';
+import type { FunctionEndpoint } from '../load-balancing/function-endpoint';
 import { ModelEndpoint } from '../load-balancing/model-endpoint';
+import { DataAlarms } from '../observability/data-alarms';
 import { PlatformAlarms } from '../observability/platform-alarms';
 import { PlatformDashboard } from '../observability/platform-dashboard';
 import { resolvePolicy } from '../policy/defaults';
 import type { Backend } from '../policy/backend';
-import { isFleet } from '../policy/fleet-backends';
-import { ModelKind } from '../policy/model';
 import type { InferencePolicy } from '../policy/policy';
 import { assertValidPolicy } from '../policy/validate';
 import { BatchJobs } from '../queueing/batch-jobs';
@@ -30,108 +30,11 @@ import { RatePlans } from '../rate-limiting/rate-plans';
 import { LogBucket } from '../security/log-bucket';
 import { PlatformKey } from '../security/platform-key';
 import { PlatformNetwork } from '../security/platform-network';
-import type { PlatformFleetSettings } from './platform-fleet-settings';
+import type { InferencePlatformProps } from './inference-platform-props';
+import { taskOf } from './model-task';
+import { PlatformData } from './platform-data';
 import { rollbackAlarm } from './rollback-alarm';
-
-/** Properties of an inference platform. */
-export interface InferencePlatformProps {
-  /** Plans, tenants, backends, models and rules: what the platform is. */
-  readonly policy: InferencePolicy;
-
-  /**
-   * The fleets of the backends that have neither `url` nor `bedrock` in the policy, by the backend's name.
-   *
-   * @default - every backend has a url or is of Bedrock
-   */
-  readonly fleets?: Record<string, PlatformFleetSettings>;
-
-  /**
-   * How the fleets follow their work, by the backend's name.
-   *
-   * @default - each by the defaults of `FleetScalingSettings`
-   */
-  readonly scaling?: Record<string, FleetScalingSettings>;
-
-  /**
-   * How often Auto Scaling looks at the fleets' load: 10, 30 or 60 seconds. Below 60 in the regions where target tracking
-   * takes high-resolution metrics.
-   *
-   * @default Duration.seconds(10)
-   */
-  readonly scalingPeriod?: Duration;
-
-  /**
-   * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
-   * for S3 and DynamoDB.
-   *
-   * @default - a new `PlatformNetwork` over three zones
-   */
-  readonly vpc?: ec2.IVpc;
-
-  /**
-   * Key that encrypts everything that is stored. The platform adds to its policy what AWS services need (see
-   * `PlatformKey.allowServices`); the policy of an imported key must allow that already.
-   *
-   * @default - a new `PlatformKey`
-   */
-  readonly encryptionKey?: kms.IKey;
-
-  /**
-   * Topic that hears of alarms. If it is encrypted, its key must let CloudWatch use it.
-   *
-   * @default - a new topic, encrypted by `encryptionKey`
-   */
-  readonly alarmTopic?: sns.ITopic;
-
-  /**
-   * Bus that hears of breakers that change their state.
-   *
-   * @default - the account's default bus
-   */
-  readonly eventBus?: events.IEventBus;
-
-  /**
-   * Node type of the store.
-   *
-   * @default 'cache.m7g.large'
-   */
-  readonly cacheNodeType?: string;
-
-  /**
-   * Nodes of the store, 2 to 6.
-   *
-   * @default 3
-   */
-  readonly cacheNodes?: number;
-
-  /**
-   * Whether to make the account-wide role by which API Gateway writes its logs.
-   *
-   * @default true
-   */
-  readonly cloudWatchRole?: boolean;
-
-  /**
-   * Whether load balancers refuse to be deleted.
-   *
-   * @default - true, unless `removalPolicy` is DESTROY
-   */
-  readonly deletionProtection?: boolean;
-
-  /**
-   * How long logs are kept.
-   *
-   * @default RetentionDays.THREE_MONTHS
-   */
-  readonly logRetention?: logs.RetentionDays;
-
-  /**
-   * What happens to key, files and books of batches, and logs when they leave the stack.
-   *
-   * @default RemovalPolicy.RETAIN
-   */
-  readonly removalPolicy?: RemovalPolicy;
-}
+import { validateParts } from './validate-parts';
 
 /**
  * The whole platform from one policy: entry, limits, cache, background work, a fleet behind a load balancer for each backend
@@ -168,6 +71,32 @@ export class InferencePlatform extends Construct {
   /** Fleets of the backends, by the backend's name. */
   public readonly fleets: Record<string, GpuFleet> = {};
 
+  /** Data pipelines, by their name. */
+  public readonly dataPipelines: Record<string, DataPipeline>;
+
+  /** What answers queries from the pipelines' published indexes, by the pipeline's name. */
+  public readonly retrievals: Record<string, Retrieval>;
+
+  /** Feature stores, by their name. */
+  public readonly featureStores: Record<string, FeatureStore>;
+
+  /** Load balancers of retrievals and feature stores, by the backend's name. */
+  public readonly serviceEndpoints: Record<string, FunctionEndpoint>;
+
+  /**
+   * Embeds for the pipelines as the gateway does for clients.
+   *
+   * @default - no pipeline embeds
+   */
+  public readonly embeddings?: EmbeddingFunction;
+
+  /**
+   * Alarms on pipelines and feature stores.
+   *
+   * @default - there are none of them
+   */
+  public readonly dataAlarms?: DataAlarms;
+
   /**
    * Scales the fleets on real work.
    *
@@ -184,10 +113,12 @@ export class InferencePlatform extends Construct {
   /** The dashboard. */
   public readonly dashboard: PlatformDashboard;
 
+  private certificate: EndpointCertificate | undefined;
+
   constructor(scope: Construct, id: string, props: InferencePlatformProps) {
     super(scope, id);
     assertValidPolicy(props.policy, { plainKeysAllowed: false });
-    validateFleets(props.policy, props.fleets ?? {}, props.scaling ?? {});
+    validateParts(props);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
 
     this.encryptionKey = props.encryptionKey ?? new PlatformKey(this, 'Key', { removalPolicy });
@@ -204,15 +135,28 @@ export class InferencePlatform extends Construct {
     });
     const logBucket = new LogBucket(this, 'AccessLogs');
     this.addFleets(props, logBucket, removalPolicy);
+    const data = new PlatformData(this, {
+      ...{ dataPipelines: props.dataPipelines ?? {}, featureStores: props.featureStores ?? {} },
+      ...{ logBucket, removalPolicy, vpc: this.vpc, cache: this.cache },
+      ...{ encryptionKey: this.encryptionKey, logRetention: props.logRetention },
+      endpointCertificate: () => this.endpointCertificate(props),
+      deletionProtection: isDeletionProtected(props),
+    });
+    this.dataPipelines = data.pipelines;
+    this.retrievals = data.retrievals;
+    this.featureStores = data.featureStores;
+    this.serviceEndpoints = data.endpoints;
+    this.embeddings = data.embedder;
     this.api = new InferenceApi(this, 'Api', {
       policy: props.policy,
       vpc: this.vpc,
       store: this.cache,
-      endpoints: this.endpoints,
+      endpoints: { ...this.endpoints, ...this.serviceEndpoints },
       eventBus: props.eventBus,
       cloudWatchRole: props.cloudWatchRole,
       ...stored,
     });
+    this.embeddings?.embedBy(this.api);
     const { policyLayer, serviceName, metricsNamespace, eventBus } = this.api.inference;
     this.breakerControl = new BreakerControl(this, 'BreakerControl', {
       policyLayer,
@@ -241,6 +185,13 @@ export class InferencePlatform extends Construct {
       scaling: this.fleetScaling,
     };
     this.alarms = new PlatformAlarms(this, 'Watch', { topic: this.alarmTopic, ...parts });
+    if (Object.keys({ ...this.dataPipelines, ...this.featureStores }).length > 0) {
+      this.dataAlarms = new DataAlarms(this, 'DataWatch', {
+        topic: this.alarmTopic,
+        pipelines: this.dataPipelines,
+        featureStores: this.featureStores,
+      });
+    }
     this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
   }
 
@@ -260,18 +211,15 @@ export class InferencePlatform extends Construct {
 
   /** A load balancer and a fleet for each backend without an address; they share a certificate. */
   private addFleets(props: InferencePlatformProps, logBucket: LogBucket, removalPolicy: RemovalPolicy): void {
-    const backends = resolvePolicy(props.policy).backends.filter(isFleet);
-    if (backends.length === 0) return;
-
+    const backends = resolvePolicy(props.policy).backends.filter(({ name }) => props.fleets?.[name]);
     const stored = { encryptionKey: this.encryptionKey, logRetention: props.logRetention, removalPolicy };
-    const endpointCertificate = new EndpointCertificate(this, 'EndpointCertificate', stored);
     for (const backend of backends) {
       const { modelServer, balancing, slowStart, ...fleet } = props.fleets![backend.name]!;
       const bounded = balancing === Balancing.BOUNDED_CONCURRENCY;
       const totalTime = wholeSeconds(backend.timeouts.totalMs);
       const endpoint = new ModelEndpoint(this, `Endpoint-${backend.name}`, {
         vpc: this.vpc,
-        endpointCertificate,
+        endpointCertificate: this.endpointCertificate(props),
         logBucket,
         balancing,
         slowStart,
@@ -279,7 +227,7 @@ export class InferencePlatform extends Construct {
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
         deregistrationDelay: totalTime,
         idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
-        deletionProtection: props.deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY,
+        deletionProtection: isDeletionProtected(props),
         ...stored,
       });
       this.endpoints[backend.name] = endpoint;
@@ -301,6 +249,15 @@ export class InferencePlatform extends Construct {
       });
       this.fleets[backend.name]!.attachTo(endpoint.targetGroup);
     }
+  }
+
+  /** One for all endpoints. */
+  private endpointCertificate({ logRetention, removalPolicy }: InferencePlatformProps): EndpointCertificate {
+    const { encryptionKey } = this;
+    this.certificate ??= new EndpointCertificate(this, 'EndpointCertificate', {
+      ...{ encryptionKey, logRetention, removalPolicy },
+    });
+    return this.certificate;
   }
 
   private addScaling(props: InferencePlatformProps): FleetScaling | undefined {
@@ -332,36 +289,6 @@ function wholeSeconds(milliseconds: number): Duration {
   return Duration.seconds(Math.ceil(milliseconds / 1000));
 }
 
-/** What shows that a backend is ready: that it writes text, where any of its models does. */
-function taskOf(policy: InferencePolicy, backend: Pick<Backend, 'name'>): ModelTask {
-  const kinds = policy.models.filter(({ backends }) => backends.includes(backend.name)).map(({ kind }) => kind);
-  const only = (...named: ModelKind[]) => kinds.length > 0 && kinds.every((kind) => kind && named.includes(kind));
-  if (only(ModelKind.SERVICE)) return ModelTask.OTHER;
-  return only(ModelKind.EMBEDDING, ModelKind.SERVICE) ? ModelTask.EMBED : ModelTask.GENERATE;
-}
-
-function validateFleets(
-  policy: InferencePolicy,
-  fleets: Record<string, PlatformFleetSettings>,
-  scaling: Record<string, FleetScalingSettings>,
-): void {
-  const faults: string[] = [];
-  const needing = policy.backends.filter(isFleet).map((backend) => backend.name);
-  for (const name of needing) {
-    if (!fleets[name])
-      faults.push(
-        `fleets["${name}"]: is required, since the backend has neither url nor bedrock: say what model it loads`,
-      );
-  }
-  for (const name of Object.keys(fleets)) {
-    if (!needing.includes(name)) {
-      faults.push(`fleets["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
-    }
-  }
-  for (const name of Object.keys(scaling)) {
-    if (!needing.includes(name)) {
-      faults.push(`scaling["${name}"]: must name a backend without url and bedrock (${needing.join(', ') || 'none'})`);
-    }
-  }
-  if (faults.length > 0) throw new Error(faults.join('\n'));
+function isDeletionProtected({ deletionProtection, removalPolicy }: InferencePlatformProps): boolean {
+  return deletionProtection ?? removalPolicy !== RemovalPolicy.DESTROY;
 }

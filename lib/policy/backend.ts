@@ -6,7 +6,7 @@ export interface Backend {
   /**
    * Base address, `http://` or `https://`, before `/v1/...`; without query or credentials. May be a CDK token.
    *
-   * @default - a GPU fleet of the platform, whose address the platform fills in
+   * @default - a GPU fleet of the platform, or a pipeline's index or a feature store of it: the platform fills the address in
    */
   readonly url?: string;
 

@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
 import type * as kms from 'aws-cdk-lib/aws-kms';
@@ -9,6 +9,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { HandlerFunction, type HandlerFunctionProps } from '../handlers/handler-function';
 import type { IInferenceGateway } from '../handlers/inference-gateway';
+import { MetricFamily } from '../handlers/metric-family';
 import { batchWorkers } from '../policy/batch-workers';
 import { resolvePolicy } from '../policy/defaults';
 import { acknowledge } from '../security/acknowledge';
@@ -131,6 +132,7 @@ export class BatchJobs extends Construct {
   /** Value of the metrics' dimension `Service`, apart from the gateway's: nobody waits for the answers that are counted here. */
   public readonly serviceName: string;
 
+  private readonly metrics: MetricFamily;
   private readonly shared: Pick<HandlerFunctionProps, 'encryptionKey' | 'logRetention' | 'removalPolicy'>;
 
   constructor(scope: Construct, id: string, props: BatchJobsProps) {
@@ -141,6 +143,10 @@ export class BatchJobs extends Construct {
     this.shared = { encryptionKey, logRetention, removalPolicy };
     this.metricsNamespace = models.metricsNamespace;
     this.serviceName = `${Stack.of(this).stackName}-${this.node.addr.slice(-8)}`;
+    this.metrics = new MetricFamily(this, {
+      namespace: this.metricsNamespace,
+      dimensions: { Service: this.serviceName },
+    });
 
     const stored = { encryptionKey, removalPolicy };
     const logBucket = props.logBucket ?? new LogBucket(this, 'AccessLogs');
@@ -191,41 +197,32 @@ export class BatchJobs extends Construct {
 
   /** Items that have their answer. */
   public metricItemsCompleted(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BatchItemsCompleted', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BatchItemsCompleted', props);
   }
 
   /** Items that ended with an error: the client's, or a backend's that lasted. */
   public metricItemsFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BatchItemsFailed', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BatchItemsFailed', props);
   }
 
   /** Times that an item was put off, since no capacity was left for it. */
   public metricItemsDeferred(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BatchItemsDeferred', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BatchItemsDeferred', props);
   }
 
   /** Seconds that a worker took for an item, 99th percentile. */
   public metricItemTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BatchItemSeconds', { statistic: cloudwatch.Stats.p(99), ...props });
+    return this.metrics.p99('BatchItemSeconds', props);
   }
 
   /** Breakers of backends that opened at an item. */
   public metricBreakerOpened(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.metric('BreakerOpened', { statistic: cloudwatch.Stats.SUM, ...props });
+    return this.metrics.sum('BreakerOpened', props);
   }
 
   /** Times that splitting, putting together or telling failed; each is tried again. */
   public metricControlErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.controller.function.metricErrors(props);
-  }
-
-  private metric(metricName: string, props: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return new cloudwatch.Metric({
-      namespace: this.metricsNamespace,
-      metricName,
-      dimensionsMap: { Service: this.serviceName },
-      ...props,
-    }).attachTo(this);
   }
 
   private addWebhookSecret(): secretsmanager.Secret {

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { announcement } from '../../bin/start/announcement';
+import { announcement, type AnnouncedRun } from '../../bin/start/announcement';
 import { serveBackends } from '../../bin/start/local-backends';
 import { loadLocalPolicy } from '../../bin/start/local-policy';
 import { serveStore } from '../../bin/start/local-store';
@@ -107,7 +107,7 @@ describe('the store of a local run', () => {
 });
 
 describe('the announcement', () => {
-  const announced = (policy: InferencePolicy) =>
+  const announced = (policy: InferencePolicy, services: Partial<AnnouncedRun> = {}) =>
     announcement({
       url: 'http://127.0.0.1:1',
       localPolicy: { source: 'policy.json', policy, keys: new Map([['acme', ['sk-a', 'sk-b']]]) },
@@ -117,6 +117,7 @@ describe('the announcement', () => {
         { name: 'fleet', url: 'http://127.0.0.1:2', isStub: true },
         { name: 'hosted', url: 'https://models.example.com', isStub: false },
       ],
+      ...{ program: 'npx cdk-inference-platform', pipelines: [], featureStores: [], ...services },
     });
 
   it('says where, with which key, which models, who serves what', () => {
@@ -145,5 +146,27 @@ describe('the announcement', () => {
     const text = announced({ ...POLICY, models: [{ name: 'm', kind, backends: ['fleet'] }] });
     expect(text).toContain(`curl -s http://127.0.0.1:1${path} -H 'Authorization: Bearer sk-a'`);
     expect(text).toContain(`"model":"m","${field}":`);
+  });
+
+  it('shows how a pipeline is published and asked, each with the key that it is for', () => {
+    const text = announced(
+      { ...POLICY, models: [{ name: 'search', kind: ModelKind.SERVICE, backends: ['index'] }] },
+      { pipelines: [{ backend: 'index', name: 'docs', config: 'docs.json', output: '/data', tenant: 'nobody' }] },
+    );
+    expect(text).toMatch(/^ {2}services {2}index {2}pipeline docs: nothing is published yet$/m);
+    expect(text).toMatch(
+      /^ {2}OPENAI_API_KEY=sk-a npx cdk-inference-platform pipeline run --config docs\.json --output \/data --input DIR --endpoint http:\/\/127\.0\.0\.1:1$/m,
+    );
+    expect(text).toMatch(/^ {2}curl -s http:\/\/127\.0\.0\.1:1\/v1\/services\/search .*"query":/m);
+  });
+
+  it('shows how features are sent in and asked for', () => {
+    const store = { backend: 'features', name: 'shop', entity: 'customer', ingestFunction: 'Ingest' };
+    const text = announced(
+      { ...POLICY, models: [{ name: 'features', kind: ModelKind.SERVICE, backends: ['features'] }] },
+      { featureStores: [{ ...store, awsEndpoint: 'http://127.0.0.1:2' }] },
+    );
+    expect(text).toContain('features ingest FILE --function Ingest --aws-endpoint http://127.0.0.1:2\n');
+    expect(text).toContain(`-d '{"entity":"customer","keys":["KEY"]}'`);
   });
 });

@@ -1,8 +1,11 @@
 import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
 import { policyFile } from './policy';
 import { CliProcess, type RunningPlatform, startPlatform } from './processes';
+
+const PIPELINE = join(__dirname, '../../examples/documentation-pipeline.json');
 
 const failing = async (args: readonly string[], environment: Record<string, string> = {}) => {
   const cli = new CliProcess(args, environment);
@@ -19,6 +22,15 @@ describe('the command line says in one line what is wrong', () => {
     ['a backend without an address', ['start', '--backend', 'chat-gpu'], 'must be NAME=URL'],
     ['a backend with an address that is none', ['start', '--backend', 'chat-gpu=localhost'], 'must be NAME=URL'],
     ['an unknown backend', ['start', '--backend', 'no-gpu=http://localhost:1'], 'no such backend, only chat-gpu'],
+    ['a pipeline without its file', ['start', '--pipeline', 'retrieval'], 'It must be BACKEND=FILE'],
+    ['a pipeline that is not there', ['start', '--pipeline', 'retrieval=/no/such.json'], 'cannot be read: ENOENT'],
+    ['a pipeline of no backend', ['start', '--pipeline', `other=${PIPELINE}`], '--pipeline other, backend: must name'],
+    [
+      'a pipeline of chats',
+      ['start', '--pipeline', `chat-gpu=${PIPELINE}`],
+      '"chat-gpu" answers services, and the model',
+    ],
+    ['records that are not there', ['features', 'ingest', '/no/such.jsonl', '--function', 'x'], 'cannot read /no/such'],
     ['a policy that is not there', ['start', '--policy', '/no/such/file.json'], 'cannot read the policy'],
     ['a policy that is no JSON', ['start', '--policy', policyFile('{"plans":')], 'is not valid JSON'],
     ['a load that is not there', ['simulate', '--trace', '/no/such.csv'], 'cannot read /no/such.csv: ENOENT'],

@@ -32,7 +32,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       return account.queues.find(({ QueueArn }) => QueueArn.split(':').at(-1) === url.split('/').at(-1))!;
     };
     const worker = () => functionThat(account, WORKER).Environment.Variables;
-    const tenants = () => account.tables.find(({ TableName }) => TableName !== worker().BATCH_TABLE)!;
+    const tenants = () => account.tables.find(({ TableName }) => TableName.includes('ApiTenants'))!;
 
     beforeAll(async () => {
       if (missing) throw new Error(missing);
@@ -134,6 +134,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
     it('keeps of each key that API Gateway made its SHA-256 and nothing else', () => {
       const expected = [
         { description: 'Tenant acme', tenant: 'acme', plan: 'standard' },
+        { description: 'Tenant documentation', tenant: 'documentation', plan: 'background' },
         { description: 'Tenant globex', tenant: 'globex', plan: 'premium' },
       ].map(({ description, tenant, plan }) => {
         const key = account.apiKeys.find((each) => each.description === description)!;
@@ -200,7 +201,8 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       const [certificate] = account.certificates;
       expect(account.certificates).toHaveLength(1);
       expect(certificate).toMatchObject({ DomainName: 'model-endpoint.internal', Type: 'IMPORTED' });
-      expect(account.loadBalancers).toHaveLength(3);
+      // The fourth is that of retrieval.
+      expect(account.loadBalancers).toHaveLength(4);
       for (const { Scheme, AvailabilityZones, attributes, listeners } of account.loadBalancers) {
         expect(Scheme).toBe('internal');
         expect(AvailabilityZones).toHaveLength(3);
@@ -214,10 +216,27 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
         expect(listeners[0]!.SslPolicy).toMatch(/TLS13/);
         expect(listeners[0]!.Certificates).toEqual([{ CertificateArn: certificate!.CertificateArn }]);
       }
-      for (const group of account.targetGroups) {
+      const fleets = account.targetGroups.filter(({ Protocol }) => Protocol);
+      expect([fleets.length, account.targetGroups.length]).toEqual([3, 4]);
+      for (const group of fleets) {
         expect(group).toMatchObject({ Protocol: 'HTTPS', HealthCheckProtocol: 'HTTPS', HealthCheckPath: '/health' });
         expect(group.attributes['load_balancing.algorithm.type']).toBe('least_outstanding_requests');
       }
+    });
+
+    it('tells the pipeline and retrieval what embeds and where the pointers are, and the gateway where retrieval is', () => {
+      const embeddings = functionThat(account, 'Embeds texts for pipelines and retrieval');
+      const gateway = functionThat(account, 'Serves inference requests');
+      const readers = account.functions.filter(({ Environment }) => Environment?.Variables.EMBEDDING_FUNCTION);
+      expect(readers.map(({ Description }) => Description.split(' ')[0]).sort()).toEqual(['Finds', 'Plans,', 'Takes']);
+      for (const { Environment } of readers) {
+        expect(Environment.Variables.EMBEDDING_FUNCTION).toBe(embeddings.FunctionArn);
+        expect(account.tables.map(({ TableName }) => TableName)).toContain(Environment.Variables.POINTER_TABLE);
+      }
+      const { retrieval } = JSON.parse(gateway.Environment.Variables.BACKENDS!) as { retrieval: { url: string } };
+      const group = groupThat(account, 'Load balancer of a function').GroupId;
+      const balancer = account.loadBalancers.find(({ SecurityGroups }) => SecurityGroups.includes(group))!;
+      expect(retrieval.url).toBe(`https://${balancer.DNSName}`);
     });
 
     it('gives operators a function that knows the gateway’s policy, store and name, and says what it is called', () => {
@@ -243,7 +262,7 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       expect(Environment.Variables.QUEUE_URL).toBeUndefined();
     });
 
-    it('lets gateway, workers, operators and the scaling signal reach the store, gateway and workers the balancers, each balancer its fleet, and nobody else anything', () => {
+    it('lets gateway, workers, operators, the scaling signal and what embeds reach the store, gateway and workers the balancers, what embeds that of its model, each balancer its fleet, and nobody else anything', () => {
       const gateway = functionThat(account, 'Serves inference requests').VpcConfig!.SecurityGroupIds[0]!;
       const workers = functionThat(account, WORKER).VpcConfig!.SecurityGroupIds[0]!;
       const control = functionThat(account, 'Reads breakers for operators, and overrides them');
@@ -251,20 +270,30 @@ if (missing && !required) process.stdout.write(`deploy rehearsal skipped: ${miss
       const store = groupThat(account, 'Store of limits, breakers and cached answers');
       const fleets = new Set(account.launchTemplates.flatMap(({ SecurityGroupIds }) => SecurityGroupIds));
       const balancers = account.loadBalancers.flatMap(({ SecurityGroups }) => SecurityGroups);
+      const retrieval = groupThat(account, 'Load balancer of a function').GroupId;
+      const ofFleets = balancers.filter((balancer) => balancer !== retrieval);
+      const embeddings = functionThat(account, 'Embeds texts for pipelines and retrieval');
+      const embedding = embeddings.VpcConfig!.SecurityGroupIds[0]!;
+      const { 'embedding-gpu': model } = JSON.parse(embeddings.Environment.Variables.BACKENDS!) as {
+        'embedding-gpu': { url: string };
+      };
+      const modelBalancer = account.loadBalancers.find(({ DNSName }) => model.url === `https://${DNSName}`)!;
 
       const allowed = [
         { from: gateway, to: store.GroupId, port: 6380 },
         { from: workers, to: store.GroupId, port: 6380 },
         { from: control.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
         { from: signal.VpcConfig!.SecurityGroupIds[0]!, to: store.GroupId, port: 6380 },
+        { from: embedding, to: store.GroupId, port: 6380 },
+        { from: embedding, to: modelBalancer.SecurityGroups[0]!, port: 443 },
         ...balancers.map((balancer) => ({ from: gateway, to: balancer, port: 443 })),
         ...balancers.map((balancer) => ({ from: workers, to: balancer, port: 443 })),
-        ...balancers.map((balancer) => {
+        ...ofFleets.map((balancer) => {
           const [rule] = account.securityGroups.find(({ GroupId }) => GroupId === balancer)!.egress;
           return { from: balancer, to: rule!.peer, port: 8000 };
         }),
       ];
-      expect(new Set(allowed.slice(-balancers.length).map(({ to }) => to))).toEqual(fleets);
+      expect(new Set(allowed.slice(-ofFleets.length).map(({ to }) => to))).toEqual(fleets);
       expect(byText(ingressOf(account))).toEqual(byText(allowed));
       const inward = egressOf(account).filter(({ to }) => to.startsWith('sg-'));
       expect(byText(inward)).toEqual(byText(allowed));

@@ -26,6 +26,18 @@ export interface ObjectRequest {
 const XML = 'application/xml';
 const MOST_XML_BYTES = 4 * 1024 * 1024;
 
+/** Objects of a page of a listing. */
+const MOST_LISTED = 1000;
+
+/** Parameters of a listing. */
+const LISTING: ReadonlySet<string> = new Set([
+  'list-type',
+  'encoding-type',
+  'prefix',
+  'continuation-token',
+  'max-keys',
+]);
+
 /** Query parameters of reads that are served, and those that are signatures or say nothing here. */
 const PASSED_OVER = /^(x-amz-|x-id$|response-content-(type|disposition)$)/i;
 
@@ -54,7 +66,7 @@ export class ObjectService {
     const [bucket = '', ...parts] = url.pathname.slice(1).split('/').map(decodeURIComponent);
     const key = parts.join('/');
     if (key === '') {
-      await this.answerBucket(message, response, bucket);
+      await this.answerBucket(message, response, bucket, url.searchParams);
       return;
     }
     const objects = this.buckets.get(bucket);
@@ -94,9 +106,18 @@ export class ObjectService {
     return this.files.close();
   }
 
-  private async answerBucket(message: IncomingMessage, response: ServerResponse, bucket: string): Promise<void> {
+  private async answerBucket(
+    message: IncomingMessage,
+    response: ServerResponse,
+    bucket: string,
+    query: URLSearchParams,
+  ): Promise<void> {
     // A location may be asked for; there is one here.
     await readBody(message, MOST_XML_BYTES);
+    if (message.method === 'GET' && query.get('list-type') === '2') {
+      answerXml(response, listing(this.buckets.get(bucket), query));
+      return;
+    }
     if (message.method !== 'PUT') {
       throw new ServiceError('NotImplemented', `${message.method} of a bucket is not served here`, 501);
     }
@@ -184,6 +205,39 @@ function seeAbsence({ message, objects, key }: ObjectRequest): void {
   if (condition === undefined) return;
   if (condition !== '*') throw new ServiceError('NotImplemented', 'If-None-Match is served with * only', 501);
   if (objects.has(key)) throw preconditionFailed();
+}
+
+/**
+ * A page of a bucket's objects, in the order of their keys' bytes.
+ *
+ * @throws ServiceError
+ */
+function listing(objects: ReadonlyMap<string, StoredObject> | undefined, query: URLSearchParams): string {
+  if (!objects) throw new ServiceError('NoSuchBucket', 'The specified bucket does not exist', 404);
+  const unknown = [...query.keys()].find((name) => !LISTING.has(name));
+  if (unknown !== undefined)
+    throw new ServiceError('NotImplemented', `${unknown} of a listing is not served here`, 501);
+  if (query.get('encoding-type') !== 'url') {
+    throw new ServiceError('NotImplemented', 'listings are served with encoding-type=url only', 501);
+  }
+  const prefix = query.get('prefix') ?? '';
+  const after = Buffer.from(query.get('continuation-token') ?? '', 'base64url');
+  const most = Number(query.get('max-keys') ?? MOST_LISTED);
+  const found = [...objects]
+    .map(([key, stored]) => ({ key, bytes: Buffer.from(key), stored }))
+    .filter(({ key, bytes }) => key.startsWith(prefix) && (after.length === 0 || Buffer.compare(bytes, after) > 0))
+    .sort((one, other) => Buffer.compare(one.bytes, other.bytes));
+  const page = found.slice(0, Math.min(most, MOST_LISTED));
+  const isCut = page.length < found.length;
+  const contents = page.map(
+    ({ key, stored: { file, etag, modifiedAt } }) =>
+      `<Contents><Key>${encodeURIComponent(key).replaceAll('%2F', '/')}</Key><Size>${file.bytes}</Size>` +
+      `<ETag>${etag.replaceAll('"', '&quot;')}</ETag><LastModified>${new Date(modifiedAt).toISOString()}</LastModified></Contents>`,
+  );
+  const next = isCut
+    ? `<NextContinuationToken>${page.at(-1)!.bytes.toString('base64url')}</NextContinuationToken>`
+    : '';
+  return `<ListBucketResult><KeyCount>${page.length}</KeyCount><IsTruncated>${isCut}</IsTruncated>${next}${contents.join('')}</ListBucketResult>`;
 }
 
 function preconditionFailed(): ServiceError {

@@ -28,6 +28,10 @@ interface Input {
   readonly ExclusiveStartKey?: Attributes;
 }
 
+interface BatchInput {
+  readonly RequestItems: Readonly<Record<string, { readonly Keys: readonly Attributes[] }>>;
+}
+
 interface TransactionInput {
   readonly TransactItems: readonly Readonly<Record<string, Input>>[];
   readonly ClientRequestToken?: string;
@@ -69,6 +73,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
 const MOST_PAGE_BYTES = 1_048_576;
 const MOST_WRITES = 100;
 
+/** Keys of one batch. */
+const MOST_KEYS = 100;
+
 /** Transactions that were carried out are known by their tokens for this time. */
 const TOKEN_MS = 600_000;
 
@@ -80,6 +87,7 @@ export class TableService {
     CreateTable: (input: NewTable) => this.create(input),
     DescribeTable: (input: Input) => ({ Table: { TableName: this.table(input).name, TableStatus: 'ACTIVE' } }),
     GetItem: (input: Input) => this.get(input),
+    BatchGetItem: (input: BatchInput) => this.getAll(input),
     PutItem: (input: Input) => this.write('PutItem', input),
     UpdateItem: (input: Input) => this.write('UpdateItem', input),
     DeleteItem: (input: Input) => this.write('DeleteItem', input),
@@ -120,6 +128,21 @@ export class TableService {
     holders.seeThatAllAreUsed();
     const row = this.table(input).get(input.Key ?? {});
     return row ? { Item: project(row) } : {};
+  }
+
+  private getAll({ RequestItems: requests }: BatchInput): object {
+    const answers = Object.entries(requests).map(([TableName, { Keys: keys, ...others }]) => {
+      const [unknown] = Object.keys(others);
+      if (unknown !== undefined) throw invalid(`a local run does not know the field ${unknown} of BatchGetItem`);
+      if (keys.length === 0 || keys.length > MOST_KEYS) throw invalid(`a batch has 1 to ${MOST_KEYS} keys`);
+      const table = this.table({ TableName });
+      const wanted = keys.map(normalisedRow);
+      if (new Set(wanted.map((key) => table.identity(key))).size < wanted.length) {
+        throw invalid('Provided list of item keys contains duplicates');
+      }
+      return [TableName, wanted.map((key) => table.get(key)).filter((row) => row !== undefined)] as const;
+    });
+    return { Responses: Object.fromEntries(answers), UnprocessedKeys: {} };
   }
 
   private write(operation: string, input: Input): object {

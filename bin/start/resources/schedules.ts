@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LambdaFunction } from '../lambda-runtime';
-import { resourcesOf, type Template } from '../template';
+import { referencesIn, resourcesOf, type Template } from '../template';
 import { functionBehind } from './function-reference';
 
 /** A function that is called every so often. */
@@ -23,7 +23,9 @@ export function schedulesOf(template: Template): Schedule[] {
   const rules = resourcesOf(template, 'AWS::Events::Rule').flatMap(([id, properties]) => {
     const { ScheduleExpression: rate, State: state, Targets: targets } = properties;
     if (rate === undefined || state === 'DISABLED') return [];
-    return ((targets ?? []) as readonly Target[]).map((target) => schedule(template, id, rate, target));
+    return ((targets ?? []) as readonly Target[])
+      .filter((target) => !startsRuns(template, target))
+      .map((target) => schedule(template, id, rate, target));
   });
   const scheduled = resourcesOf(template, 'AWS::Scheduler::Schedule').flatMap(([id, properties]) => {
     const { ScheduleExpression: rate, State: state, Target: target } = properties;
@@ -35,6 +37,11 @@ export function schedulesOf(template: Template): Schedule[] {
 interface Target {
   readonly Arn: unknown;
   readonly Input?: unknown;
+}
+
+/** A pipeline runs here when it is told to, by `pipeline run`. */
+function startsRuns(template: Template, { Arn: arn }: Target): boolean {
+  return referencesIn(arn).some((id) => template.Resources[id]?.Type === 'AWS::StepFunctions::StateMachine');
 }
 
 function schedule(template: Template, id: string, rate: unknown, { Arn: arn, Input: input }: Target): Schedule {

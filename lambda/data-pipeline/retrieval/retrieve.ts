@@ -1,6 +1,6 @@
 import { isRecord, show } from '../../../lib/policy/fields';
-import { BadRequest } from '../service-call';
-import type { ObjectStore } from '../storage';
+import { BadRequest, NothingPublished } from '../service-call';
+import type { PointerStore } from '../storage';
 import { activeIndex } from './switch-index';
 import type { Match, VectorIndexes } from './vector-index';
 
@@ -9,6 +9,10 @@ const MOST_RESULTS = 100;
 
 /** How long the name of the index that answers is taken as it was read: a switch is seen within it. */
 const ACTIVE_FOR_MS = 10_000;
+
+const HOW_TO_PUBLISH =
+  'run the pipeline, by an execution of its state machine, or here by ' +
+  '«npx cdk-inference-platform pipeline run --config FILE --input DIR --endpoint URL», and ask again';
 
 /** The answer to a query. */
 export interface Retrieved {
@@ -20,7 +24,8 @@ export interface Retrieved {
 
 /** What retrieval needs from outside. */
 export interface RetrievePorts {
-  readonly store: Pick<ObjectStore, 'get'>;
+  /** Says which index answers. */
+  readonly active: Pick<PointerStore, 'current'>;
   readonly indexes: Pick<VectorIndexes, 'open'>;
   readonly embed: (texts: readonly string[]) => Promise<number[][]>;
   /** Milliseconds since 1970. */
@@ -31,8 +36,12 @@ export interface RetrievePorts {
 export class Retriever {
   private active: { readonly index: string; readonly version: string; readonly until: number } | undefined;
 
-  /** @param results answers to a query that does not say how many */
+  /**
+   * @param pipeline name of the pipeline whose index is asked
+   * @param results answers to a query that does not say how many
+   */
   public constructor(
+    private readonly pipeline: string,
     private readonly results: number,
     private readonly ports: RetrievePorts,
   ) {}
@@ -40,7 +49,7 @@ export class Retriever {
   /**
    * Answers `{"query", "results"}`.
    *
-   * @throws BadRequest for a request that is wrong; otherwise where no index is active, or it cannot be asked
+   * @throws BadRequest for a request that is wrong; NothingPublished where no index is active; otherwise where it cannot be asked
    */
   public async retrieve(request: unknown): Promise<Retrieved> {
     const { query, results } = this.parse(request);
@@ -61,8 +70,8 @@ export class Retriever {
   private async activeNow(): Promise<{ readonly index: string; readonly version: string }> {
     const now = this.ports.now();
     if (this.active && now < this.active.until) return this.active;
-    const active = await activeIndex(this.ports.store);
-    if (!active) throw new Error('no version has an index yet');
+    const active = await activeIndex(this.ports.active);
+    if (!active) throw new NothingPublished(`${this.pipeline} has published no index yet: ${HOW_TO_PUBLISH}`);
     this.active = { ...active, until: now + ACTIVE_FOR_MS };
     return active;
   }

@@ -1,5 +1,5 @@
 import type { ResolvedRetrieval } from '../../../lib/policy/pipeline/pipeline-defaults';
-import type { ObjectStore } from '../storage';
+import type { ObjectStore, Pointer, PointerStore } from '../storage';
 import { type PublishedVersion, recordsOf } from '../versions/read-published';
 import { indexName } from './exact-indexes';
 import type { IndexedVector, VectorIndex, VectorIndexes } from './vector-index';
@@ -16,6 +16,10 @@ export interface SwitchPorts {
   readonly store: ObjectStore;
   readonly indexes: VectorIndexes;
   readonly embed: (texts: readonly string[]) => Promise<number[][]>;
+  /** Says which index answers. */
+  readonly active: PointerStore;
+  /** The version that readers of the data see. */
+  readonly shown: () => Promise<string | undefined>;
 }
 
 /** What the switch came to. */
@@ -26,17 +30,22 @@ export interface IndexSwitch {
   readonly recall?: number;
   /** Golden queries whose page was not found. */
   readonly missed: readonly GoldenQuery[];
+  /** The version that readers see in place of this one, whose index is the one to answer. */
+  readonly overtakenBy?: string;
 }
 
-/** Which index answers: an object that is written as a whole. */
-const ACTIVE = 'indexes/active.json';
-
 const QUERY_BATCH = 32;
+
+/** Each flip that fails is one that another has made; so many cannot come in one switch but by a fault. */
+const MOST_FLIPS = 20;
 
 /**
  * Builds the index of a published version beside the one that answers, tries it on the golden set, and lets it take over as a
  * whole where it finds enough. The old index is dropped then; where it finds too little, the new one is. What is not in the
  * version is not in its index, so deletions take effect with the switch.
+ *
+ * The index follows the data: of two switches at the same time that of the version which readers see wins, whichever ends
+ * last, and the other is told.
  */
 export async function switchIndex(
   published: PublishedVersion,
@@ -44,26 +53,67 @@ export async function switchIndex(
   settings: ResolvedRetrieval,
   ports: SwitchPorts,
 ): Promise<IndexSwitch> {
-  const { store, indexes } = ports;
-  const index = indexName(published.manifest.pipeline, published.version);
-  const active = await activeIndex(store);
-  if (active?.index === index) return { index, isSwitched: true, missed: [] };
+  const { version, manifest } = published;
+  const before = await ports.active.current();
+  if (before?.version === version) return { index: nameOf(before), isSwitched: true, missed: [] };
+  // No two switches share a name, so that what one drops is never what another builds.
+  const index = indexName(manifest.pipeline, `${version} ${(before?.sequence ?? 0) + 1}`);
   const built = await build(index, published, settings, ports);
   const missed = await missedQueries(built, golden, settings.results, ports);
   const recall = golden.length === 0 ? undefined : 1 - missed.length / golden.length;
-  const isSwitched = recall === undefined || recall >= settings.leastRecall;
-  if (isSwitched) await store.put(ACTIVE, JSON.stringify({ index, version: published.version }));
-  const loser = isSwitched ? active?.index : index;
-  if (loser !== undefined) await indexes.drop(loser);
-  return { index, isSwitched, ...(recall !== undefined && { recall }), missed };
+  const found = { index, ...(recall !== undefined && { recall }), missed };
+  if (recall !== undefined && recall < settings.leastRecall) {
+    await dropUnlessActive(index, ports);
+    return { ...found, isSwitched: false };
+  }
+  return { ...found, ...(await takeOver(version, index, ports)) };
+}
+
+async function takeOver(
+  version: string,
+  index: string,
+  ports: SwitchPorts,
+): Promise<Pick<IndexSwitch, 'isSwitched' | 'overtakenBy'>> {
+  const { active, shown, indexes } = ports;
+  for (let flips = 0; flips < MOST_FLIPS; flips++) {
+    const current = await active.current();
+    const seen = await shown();
+    const isThere = current?.version === version;
+    if (isThere || seen !== version) {
+      await dropUnlessActive(index, ports);
+      return { isSwitched: isThere, ...(seen !== version && seen !== undefined && { overtakenBy: seen }) };
+    }
+    const sequence = (current?.sequence ?? 0) + 1;
+    if (!(await active.flip({ sequence, version, index, reason: 'publish' }))) continue;
+    const after = await shown();
+    if (current && after === current.version) {
+      // A roll-back came between the look and the flip, and took its index for the one that answers.
+      if (!(await active.flip({ ...current, sequence: sequence + 1 }))) continue;
+      await indexes.drop(index);
+      return { isSwitched: false, overtakenBy: after };
+    }
+    if (current) await indexes.drop(nameOf(current));
+    return { isSwitched: true };
+  }
+  throw new Error(`the index of version ${version} could not take over: others have switched ${MOST_FLIPS} times`);
+}
+
+/** Another run of the same version may have built the same index, and be ahead. */
+async function dropUnlessActive(index: string, { active, indexes }: SwitchPorts): Promise<void> {
+  if ((await active.current())?.index !== index) await indexes.drop(index);
 }
 
 /** The index that answers, and the version that it holds; undefined before the first. */
 export async function activeIndex(
-  store: Pick<ObjectStore, 'get'>,
+  active: Pick<PointerStore, 'current'>,
 ): Promise<{ index: string; version: string } | undefined> {
-  const active = await store.get(ACTIVE);
-  return active && (JSON.parse(active.toString('utf8')) as { index: string; version: string });
+  const current = await active.current();
+  return current && { index: nameOf(current), version: current.version };
+}
+
+function nameOf({ index, version }: Pointer): string {
+  if (index === undefined) throw new Error(`the pointer to the index of version ${version} does not name it`);
+  return index;
 }
 
 async function build(

@@ -26,7 +26,7 @@ export interface RuleContext {
 }
 
 /** Digits of a key's hash: 128 bits, at which two of a billion keys meet with a chance of 10⁻²¹. */
-const KEY_DIGITS = 32;
+export const KEY_DIGITS = 32;
 
 /** Turns rules into checks, once for a run. */
 export function compileRules(

@@ -45,8 +45,10 @@ export interface BatchOutput {
   found(stage: number, findings: Findings): void;
 }
 
-/** A record broke a contract whose `onFault` is `stop`. */
-export class PipelineStopped extends Error {}
+/** A record broke a contract whose `onFault` is `stop`. The state machine knows it by its name, and does not try again. */
+export class PipelineStopped extends Error {
+  public override readonly name = 'PipelineStopped';
+}
 
 /** A stage that is ready to run. */
 export interface RunnableStage {

@@ -17,7 +17,7 @@ export interface ShardSummary {
   readonly origins: ObjectReference;
   /** JSON lines of `QuarantinedRecord`, with the ordinal. */
   readonly quarantine: ObjectReference;
-  /** Keys of rules of uniqueness, a line each: `stage rule hash ordinal branch offset bytes file`. */
+  /** Keys of rules of uniqueness, a line each: `stage rule hash ordinal branch offset bytes file`, the file as JSON. */
   readonly keys: ObjectReference;
   /** JSON of a `Profile`. */
   readonly profile: ObjectReference;

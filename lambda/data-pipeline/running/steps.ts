@@ -5,20 +5,20 @@ import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import type { Profile } from '../monitors/profile';
 import { type Finding, type Measurement, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
-import { formatOf, planShards, type ShardPlan } from '../reading/shard-plan';
+import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
+import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
-import { prepareStages } from './run-batch';
+import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard, summaryKey } from './run-shard';
-import { putLines } from './shard-output';
+import { putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
 import type { Spill } from './uniqueness';
 
@@ -80,6 +80,8 @@ export interface StepPorts {
   readonly pipeline: ResolvedPipeline;
   readonly store: ObjectStore;
   readonly pointers: PointerStore;
+  /** Says which vector index answers. */
+  readonly active: PointerStore;
   readonly spill: Spill;
   readonly work: WorkPorts;
   /** Digest of the code that runs. */
@@ -89,6 +91,10 @@ export interface StepPorts {
   /** Reads the references; those that were read before will do, unless they are to be fresh. */
   readonly references: (options: { readonly areFresh: boolean }) => Promise<References>;
   readonly golden: () => Promise<readonly GoldenQuery[]>;
+  /** How large shards are; by default {@link SHARD_LIMITS}. */
+  readonly shardLimits?: ShardLimits;
+  /** What messages call the files of a run; by default "the files that have landed". */
+  readonly filesAre?: string;
 }
 
 /** The files of a run. */
@@ -107,7 +113,7 @@ export class PipelineSteps {
    * @throws where the run would cost more than it may, or there is nothing to redrive
    */
   public async plan(request: RunRequest, files: RunFiles): Promise<PlannedRun> {
-    const { pipeline, store, pointers, code } = this.ports;
+    const { pipeline, store, pointers, code, shardLimits } = this.ports;
     const sequence = (await pointers.current())?.sequence ?? 0;
     const asOf = request.asOf === undefined ? undefined : timeOfRun(request.asOf);
     const found = await files.list((name) => formatOf(name, pipeline.source) !== undefined);
@@ -118,23 +124,30 @@ export class PipelineSteps {
     const { digests: references } = await this.ports.references({ areFresh: true });
     const parents = request.redrive === undefined ? [] : [request.redrive];
     const ingredients = { code, parents, inputs, references, ...(asOf !== undefined && { asOf }) };
-    const run = digestOf({ ...ingredients, pipeline: digestOf(pipeline) }).slice(0, 32);
+    const run = this.idOf({ ...ingredients, definition: digestOf(pipeline) });
     const redrive = request.redrive === undefined ? undefined : await this.planRedrive(request.redrive, inputs.sha256);
-    const shards = redrive?.shards ?? [...planShards(found, pipeline.source)];
+    const shards = redrive?.shards ?? [...planShards(found, pipeline.source, shardLimits)];
     const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
     this.checkCost(bytes, request.mostCost);
     if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
     const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
     await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
     const plan = `${RUNS_PREFIX}${run}/plan.jsonl`;
+    // What stopped the run before may be mended: a function that failed, or a network.
+    await store.delete(stoppedKey(run));
     await store.put(plan, shards.map((shard) => `${JSON.stringify(shard)}\n`).join(''));
     return { run, sequence, plan, shards: shards.length, bytes };
   }
 
-  /** Takes shards through the stages. One that is done is not done again. */
-  public async shards(run: string, plans: readonly ShardPlan[], files: RunFiles): Promise<{ readonly read: number }> {
+  /**
+   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again.
+   *
+   * @throws PipelineStopped where a record stops the run, in these shards or in others before
+   */
+  public async shards(run: string, plans: Iterable<ShardPlan>, files: RunFiles): Promise<{ readonly read: number }> {
     const { pipeline, store, work } = this.ports;
     const { asOf, references: planned } = await this.record(run);
+    await this.mustNotBeStopped(run);
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
     const stages = prepareStages(
@@ -147,15 +160,26 @@ export class PipelineSteps {
     let read = 0;
     for (const plan of plans) {
       for (const { file, digest } of plan.ranges) files.expect(file, digest);
-      read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+      try {
+        read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+      } catch (error) {
+        if (error instanceof PipelineStopped) await store.put(stoppedKey(run), error.message);
+        throw error;
+      }
     }
     return { read };
   }
 
-  /** Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back. */
+  /**
+   * Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back; of such a
+   * version nothing is kept, since a redrive would publish it without what that shard has.
+   *
+   * @throws PipelineStopped where a record has stopped the run
+   */
   public async audit(run: string): Promise<Audit> {
     const { pipeline, store, spill } = this.ports;
     const record = await this.record(run);
+    await this.mustNotBeStopped(run);
     const kept = await this.kept(run, record);
     const summaries = await this.summaries(run, record);
     const failed = record.shards.length - summaries.length;
@@ -172,7 +196,7 @@ export class PipelineSteps {
       ...(pinned && { pinned }),
       ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
     });
-    await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
+    if (failed === 0) await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
     const kind: AuditRecord = { version, measurements, profile };
     await store.put(`${stagingOf(run)}/audit.json`, JSON.stringify(kind));
     const { counts } = manifest;
@@ -184,8 +208,7 @@ export class PipelineSteps {
     const { store, pointers } = this.ports;
     const bytes = await store.get(`${stagingOf(run)}/manifest.json`);
     const audit = await store.get(`${stagingOf(run)}/audit.json`);
-    // A step that was carried out and not heard of is taken again after its staging is gone.
-    if (!bytes || !audit) throw new Error(`the run ${run} has no audited version to publish`);
+    if (!bytes || !audit) return this.publishedBefore(run, sequence);
     const manifest = JSON.parse(bytes.toString('utf8')) as Manifest;
     const publication = await publish(manifest, sequence, { store, pointers });
     const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
@@ -196,16 +219,35 @@ export class PipelineSteps {
     return publication;
   }
 
+  /** What a run came to whose staging is gone: a step that was carried out, and not heard of, is taken again. */
+  private async publishedBefore(run: string, sequence: number): Promise<Publication> {
+    const { store, pointers } = this.ports;
+    // With the one that was current when the run began: a run that changes nothing is published already.
+    const since = (await pointers.history()).filter((pointer) => pointer.sequence >= sequence);
+    const current = since.at(-1);
+    for (const { version } of [...since].reverse()) {
+      // Retention may have taken a version that was published long since.
+      const bytes = await store.get(manifestKey(version));
+      if (!bytes || this.idOf(JSON.parse(bytes.toString('utf8')) as Manifest) !== run) continue;
+      return version === current?.version
+        ? { outcome: 'unchanged', version }
+        : { outcome: 'overtaken', version, by: current!.version };
+    }
+    throw new Error(`the run ${run} has no audited version to publish`);
+  }
+
   /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
   public async index(
     version: string,
     indexes: VectorIndexes,
     embed: (texts: readonly string[]) => Promise<number[][]>,
   ): Promise<IndexSwitch> {
-    const { pipeline, store, pointers } = this.ports;
+    const { pipeline, store, pointers, active } = this.ports;
     if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
     const published = await publishedVersion(version, { store, pointers });
-    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, { store, indexes, embed });
+    const shown = async () => (await pointers.current())?.version;
+    const ports = { store, indexes, embed, active, shown };
+    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, ports);
   }
 
   /** Clears away what the run has left, and versions beyond those that are kept. */
@@ -213,6 +255,20 @@ export class PipelineSteps {
     const { pipeline, store, pointers } = this.ports;
     for await (const key of store.list(`${stagingOf(run)}/`)) await store.delete(key);
     return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
+  }
+
+  /** Id of a run. What it is made of stands in the manifest of its version too. */
+  private idOf({
+    definition,
+    code,
+    parents,
+    inputs,
+    references,
+    asOf,
+  }: Pick<Manifest, 'definition' | 'code' | 'parents' | 'inputs' | 'references' | 'asOf'>): string {
+    const { shardLimits: limits } = this.ports;
+    const ingredients = { pipeline: definition, code, parents, inputs, references };
+    return digestOf({ ...ingredients, asOf, limits }).slice(0, 32);
   }
 
   /** An instance may have read the references for a run before this one. */
@@ -225,10 +281,10 @@ export class PipelineSteps {
   }
 
   private async planRedrive(version: string, inputs: string) {
-    const { pipeline, store } = this.ports;
+    const { pipeline, store, filesAre = 'the files that have landed' } = this.ports;
     const base = await manifestOf(version, store);
     if (base.inputs.sha256 !== inputs) {
-      throw new Error(`the files that have landed are not those of version ${version}; run the whole pipeline`);
+      throw new Error(`${filesAre} are not those of version ${version}; run the whole pipeline again`);
     }
     const { kept, shards, records } = await planRedrive(base, pipeline, store);
     if (records === 0) throw new Error(`version ${version} has no record in quarantine`);
@@ -255,6 +311,11 @@ export class PipelineSteps {
     const record = await this.ports.store.get(`${stagingOf(run)}/run.json`);
     if (!record) throw new Error(`there is no run ${run}`);
     return JSON.parse(record.toString('utf8')) as RunRecord;
+  }
+
+  private async mustNotBeStopped(run: string): Promise<void> {
+    const reason = await this.ports.store.get(stoppedKey(run));
+    if (reason) throw new PipelineStopped(reason.toString('utf8'));
   }
 
   private async kept(run: string, { parents }: RunRecord): Promise<ShardSummary[]> {
@@ -288,6 +349,11 @@ export async function manifestOf(version: string, store: ObjectStore): Promise<M
 
 function stagingOf(run: string): string {
   return `staging/${run}`;
+}
+
+/** Key of the reason for which a run was stopped. */
+function stoppedKey(run: string): string {
+  return `${stagingOf(run)}/stopped.txt`;
 }
 
 function timeOfRun(text: string): string {

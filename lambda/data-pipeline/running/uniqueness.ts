@@ -1,6 +1,7 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import type { Place } from '../reading/source-record';
 import type { ObjectStore } from '../storage';
+import { KEY_DIGITS } from './rule-checks';
 import { linesOfObject } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 
@@ -22,7 +23,7 @@ export interface Duplicate {
 }
 
 /** Keys that are held in memory at one time. */
-const PARTITION_KEYS = 200_000;
+const PARTITION_KEYS = 100_000;
 
 /**
  * Finds the records whose key stands in an earlier record: of the whole version, in the memory of one partition of the keys.
@@ -70,15 +71,21 @@ async function partition(
     const lists = Array.from({ length: partitions }, (): string[] => []);
     for (const line of await linesOfObject(store, keys)) {
       if (!line.startsWith(prefix)) continue;
-      const [, , hash, ordinal, branch] = line.split(' ', 5) as [string, string, string, string, string];
-      if (out && isOut(out, Number(ordinal), branch)) continue;
-      lists[parseInt(hash.slice(0, 8), 16) % partitions]!.push(`${shard} ${line.slice(prefix.length)}`);
+      const rest = line.slice(prefix.length);
+      if (out) {
+        const [, ordinal, branch] = rest.split(' ', 3) as [string, string, string];
+        if (isOut(out, Number(ordinal), branch)) continue;
+      }
+      lists[parseInt(rest.slice(0, 8), 16) % partitions]!.push(
+        `${rest.slice(0, KEY_DIGITS)} ${shard}${rest.slice(KEY_DIGITS)}`,
+      );
     }
     for (const [part, lines] of lists.entries()) if (lines.length > 0) await spill.append(`${bucket}-${part}`, lines);
   }
 }
 
-type KeyLine = [string, string, string, string, string, string, ...string[]];
+/** What stands behind the hash of a key. */
+type KeyLine = [string, string, string, string, string, ...string[]];
 
 async function findIn(
   name: string,
@@ -89,12 +96,13 @@ async function findIn(
   const seen = new Set<string>();
   const found = new Map<number, string[]>();
   for (const line of await spill.read(name)) {
-    const [shard, hash, ordinal, branch, offset, bytes, ...file] = line.split(' ') as KeyLine;
+    const hash = line.slice(0, KEY_DIGITS);
     if (!seen.has(hash)) {
       seen.add(hash);
       continue;
     }
-    const place = { file: file.join(' '), offset: Number(offset), bytes: Number(bytes) };
+    const [shard, ordinal, branch, offset, bytes, ...file] = line.slice(KEY_DIGITS + 1).split(' ') as KeyLine;
+    const place = { file: JSON.parse(file.join(' ')) as string, offset: Number(offset), bytes: Number(bytes) };
     const duplicate: Duplicate = { ...rule, ordinal: Number(ordinal), branch, place };
     const list = found.get(Number(shard)) ?? [];
     list.push(JSON.stringify(duplicate));

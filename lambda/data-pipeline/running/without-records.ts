@@ -2,7 +2,8 @@ import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-def
 import { ProfileBuilder } from '../monitors/profile';
 import type { DataRecord } from '../reading/source-record';
 import type { ObjectStore } from '../storage';
-import { linesOfObject, type Origin, putLines, putProfile, type QuarantineEntry, timeOf } from './shard-output';
+import { putLines } from './line-object';
+import { linesOfObject, putProfile, type QuarantineEntry, timeOf } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 import { type Duplicate, isOut } from './uniqueness';
 
@@ -53,8 +54,10 @@ export async function withoutRecords(
   const lines = await linesOfObject(store, summary.part);
   const origins = await linesOfObject(store, summary.origins);
   const kept = origins.map((line) => {
-    const [, , ordinal, branch] = JSON.parse(line) as Origin;
-    return !goes(ordinal, branch);
+    // An origin ends with its numbers and a branch of digits and points, whatever the name of the file.
+    const last = line.lastIndexOf(',');
+    const ordinal = Number(line.slice(line.lastIndexOf(',', last - 1) + 1, last));
+    return !goes(ordinal, line.slice(last + 2, -2));
   });
   const keys = (await linesOfObject(store, summary.keys)).filter((line) => {
     const [, , , ordinal, branch] = line.split(' ', 5) as [string, string, string, string, string];

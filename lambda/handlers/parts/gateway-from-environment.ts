@@ -1,37 +1,24 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type ResolvedPolicy, resolvePolicy } from '../../../lib/policy/defaults';
-import type { InferencePolicy } from '../../../lib/policy/policy';
 import { bedrockBackends } from '../../backends/bedrock-backends';
 import { addressesOf, bedrockTargets } from '../../backends/bedrock-models';
 import { backendAddresses } from '../../backends/environment';
 import { httpBackends } from '../../backends/http-backends';
 import { LocalIndex } from '../../caching/local-index';
-import { announcer } from '../../circuit-breaking/announce';
-import { eventPublisher } from '../../events/environment';
 import type { Timer } from '../../fault-tolerance/hedge';
 import { LocalStore } from '../../fault-tolerance/local-store';
 import { Gateway } from '../../gateway/gateway';
 import type { SemanticPorts } from '../../gateway/semantic-step';
-import { breakerLine } from '../../observability/breaker-line';
-import { lineWriter } from '../../observability/line-writer';
-import { type MetricsNames, recordLine } from '../../observability/record-line';
+import { recordLine } from '../../observability/record-line';
 import { environmentCredentials } from '../../security/environment-credentials';
-import { StoreConnection } from '../../store/connection';
-import { connectionSettings } from '../../store/environment';
 import { ValkeyIndex } from '../../store/valkey-index';
 import { type Trip, ValkeyStore } from '../../store/valkey-store';
 import { vectorCache } from '../../store/vector-cache';
+import { serviceFrom, type ServiceParts } from './service-from-environment';
 
 /** A gateway as a function's environment describes it, and what its handler needs besides. */
-export interface GatewayParts {
+export interface GatewayParts extends Pick<ServiceParts, 'policy' | 'names' | 'writeLine'> {
   readonly gateway: Gateway;
-  readonly policy: ResolvedPolicy;
-  /** Under which names metrics are found. */
-  readonly names: MetricsNames;
-  /** Writes a line to the log. */
-  readonly writeLine: (line: string) => void;
 }
 
 /** Calls back after so many milliseconds, unless that is cancelled. */
@@ -49,25 +36,13 @@ export const timer: Timer = (ms, callback) => {
  * @param serviceName name of the service in metrics where the environment has none
  */
 export function gatewayFrom(environment: NodeJS.ProcessEnv, serviceName: string): GatewayParts {
-  const policyFile = environment.POLICY_FILE ?? '/opt/policy.json';
-  const policy = resolvePolicy(JSON.parse(readFileSync(policyFile, 'utf8')) as InferencePolicy);
-  const names = {
-    namespace: environment.METRICS_NAMESPACE ?? 'InferencePlatform',
-    service: environment.SERVICE_NAME ?? serviceName,
-  };
+  const { policy, names, writeLine, connect, announce } = serviceFrom(environment, serviceName);
   const models = bedrockTargets(environment, policy.backends);
-  const writeLine = lineWriter(process.stdout);
-  const warnOf =
-    (part: string) =>
-    ({ message }: Error) => {
-      writeLine(JSON.stringify({ level: 'warn', message: part, 'error.message': message }));
-    };
-  const connection = new StoreConnection({ ...connectionSettings(environment), onError: warnOf('store') });
-  const publish = eventPublisher(environment);
+  const connection = connect();
 
   /** The index of questions, on a connection of its own: a search holds up what follows it on the same one. */
   function semanticPorts(timeoutMs: number): SemanticPorts {
-    const searches = new StoreConnection({ ...connectionSettings(environment), timeoutMs, onError: warnOf('store') });
+    const searches = connect({ timeoutMs });
     const trip: Trip = (commands) => searches.trip(commands);
     const warn = (message: string) => {
       writeLine(JSON.stringify({ level: 'warn', message: 'semantic index', detail: message }));
@@ -91,14 +66,7 @@ export function gatewayFrom(environment: NodeJS.ProcessEnv, serviceName: string)
     record: (record) => {
       writeLine(recordLine(record, names));
     },
-    announce: announcer({
-      service: names.service,
-      log: (change) => {
-        writeLine(breakerLine(change, names));
-      },
-      ...(publish && { publish }),
-      warn: warnOf('event bus'),
-    }),
+    announce,
     now: Date.now,
     random: Math.random,
     pause: (ms) => pause(ms),

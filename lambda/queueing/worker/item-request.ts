@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer';
 import { type HttpEvent, isRecord } from '../../gateway/http-event';
 import type { ItemMessage } from '../item';
+import { parsedLine } from '../line-json';
 import type { ItemFault } from '../result-line';
 
 /** What an item asks for. */
@@ -22,7 +22,7 @@ export function itemRequest(
   bytes: Uint8Array,
   requestId: string,
 ): ItemRequest | { readonly customId: string | null; readonly fault: ItemFault } {
-  const line = parsed(bytes);
+  const line = parsedLine(bytes);
   const customId = isRecord(line) && typeof line.custom_id === 'string' ? line.custom_id : null;
   if (!isRecord(line) || typeof line.url !== 'string' || !isRecord(line.body)) {
     const message = 'The line is no request any more: the input was changed after the batch was begun.';
@@ -52,13 +52,4 @@ function unstreamed({ stream, stream_options: options, ...body }: Record<string,
       ...(options !== undefined && { stream_options: options }),
     };
   return body;
-}
-
-function parsed(bytes: Uint8Array): unknown {
-  if (!isUtf8(bytes)) return undefined;
-  try {
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown;
-  } catch {
-    return undefined;
-  }
 }

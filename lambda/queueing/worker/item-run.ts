@@ -1,6 +1,6 @@
+import { CollectedAnswer } from '../../gateway/collected-answer';
 import type { ItemMessage, ItemOutcome, ResultLine } from '../item';
 import { answeredLine, faultLine, type ItemFault, outcomeOf } from '../result-line';
-import { CollectedAnswer } from './collected-answer';
 import { deferred, type DeferredItem, givenBack, type PutOff } from './deferral';
 import { itemRequest, type ItemRequest } from './item-request';
 import type { WorkerPorts } from './ports';

@@ -37,19 +37,3 @@ export interface WorkMessage {
   readonly id: string;
   readonly text: string;
 }
-
-/** What came of the messages of one invocation. */
-export interface ShiftReport {
-  /** Ids of the messages that are to be delivered again, since not even their putting off could be noted. */
-  readonly kept: readonly string[];
-  readonly completed: number;
-  readonly failed: number;
-  /** Items whose batch was cancelled. */
-  readonly skipped: number;
-  /** Items that were put off or given back. */
-  readonly deferred: number;
-  /** Messages that went to the dead letters. */
-  readonly buried: number;
-  /** How long each item took that ended, in seconds. */
-  readonly seconds: readonly number[];
-}

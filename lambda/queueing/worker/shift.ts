@@ -1,9 +1,10 @@
+import type { ItemsReport } from '../../observability/items-line';
 import type { Claim, ItemMessage, ItemOutcome, ItemRef } from '../item';
 import { type DeferredItem, givenBack } from './deferral';
 import { type ItemEnding, ItemRun } from './item-run';
 import { itemMessageIn } from './item-message';
 import { lineIn, spansOf } from './line-spans';
-import type { ShiftReport, WorkerPorts, WorkMessage } from './ports';
+import type { WorkerPorts, WorkMessage } from './ports';
 import { RefusedGroups } from './refused-groups';
 import { ShiftTime } from './shift-time';
 import { Together } from './together';
@@ -44,7 +45,7 @@ export class Shift {
   }
 
   /** Works on messages; never throws. */
-  public async work(messages: readonly WorkMessage[]): Promise<ShiftReport> {
+  public async work(messages: readonly WorkMessage[]): Promise<ItemsReport> {
     const cancel = this.ports.timer(this.time.leftMs, () => {
       this.run.breakOff();
     });

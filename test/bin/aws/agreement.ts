@@ -1,7 +1,9 @@
+import { afterAll, beforeAll, describe, expect } from '@jest/globals';
+import fc from 'fast-check';
 import { type HttpListener } from '../../../bin/start/http-listener';
 import { startEmbeddedAws } from '../../../bin/start/aws/embedded-aws';
 import { type AwsService, awsService, callJson } from '../../../lambda/aws/service';
-import { type MotoServer, startMoto } from '../../lambda/moto-server';
+import { hasMoto, type MotoServer, startMoto } from '../../lambda/moto-server';
 
 const CREDENTIALS = { accessKeyId: 'moto', secretAccessKey: 'moto' };
 
@@ -14,7 +16,50 @@ export interface TwoServers {
   close(): Promise<void>;
 }
 
-export async function startTwoServers(): Promise<TwoServers> {
+/** Runs a suite on the embedded services and moto; it is skipped where moto is not installed. */
+export function describeAgreement(name: string, suite: (servers: () => TwoServers) => void): void {
+  (hasMoto ? describe : describe.skip)(name, () => {
+    let servers: TwoServers;
+    beforeAll(async () => {
+      servers = await startTwoServers();
+    }, 90_000);
+    afterAll(() => servers.close());
+    suite(() => servers);
+  });
+}
+
+/** Something that is asked of both. */
+export interface Operation<Service> {
+  readonly run: (service: Service) => Promise<unknown>;
+  /** What it does, for a counterexample. */
+  readonly [fc.toStringMethod]: () => string;
+}
+
+/** An operation that a counterexample names so. */
+export function named<Service>(name: string, run: Operation<Service>['run']): Operation<Service> {
+  return { run, [fc.toStringMethod]: () => name };
+}
+
+/**
+ * Asks the same of both, one operation after the other.
+ *
+ * @param isNoMeasure whether moto's answer has the code of one that says nothing of AWS
+ * @returns whether all was compared: nothing is any more from an answer on that is no measure
+ */
+export async function agree<Service>(
+  operations: readonly Operation<Service>[],
+  [embedded, moto]: readonly [Service, Service],
+  isNoMeasure: (code: string | undefined) => boolean = () => false,
+): Promise<boolean> {
+  for (const { run } of operations) {
+    const [ours, theirs] = await Promise.all([outcomeOf(run(embedded)), outcomeOf(run(moto))]);
+    if (isNoMeasure((theirs as { readonly code?: string }).code)) return false;
+    expect(ours).toEqual(theirs);
+  }
+  return true;
+}
+
+async function startTwoServers(): Promise<TwoServers> {
   const [embedded, moto] = await Promise.all([startEmbeddedAws({ credentials: CREDENTIALS }), startMoto()]);
   return {
     embedded,

@@ -1,19 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { Bucket } from '../../../lambda/aws/bucket';
 import type { AwsService } from '../../../lambda/aws/service';
-import { hasMoto } from '../../lambda/moto-server';
-import { createBucket, outcomeOf, startTwoServers, type TwoServers } from './agreement';
+import { agree, createBucket, describeAgreement, named, type Operation } from './agreement';
 
-interface Operation {
-  readonly run: (bucket: Bucket) => Promise<unknown>;
-  readonly [fc.toStringMethod]: () => string;
-}
-
-const named = (input: unknown, run: Operation['run']): Operation => ({
-  run,
-  [fc.toStringMethod]: () => JSON.stringify(input),
-});
+const operationOf = (input: unknown, run: Operation<Bucket>['run']) => named(JSON.stringify(input), run);
 
 const key = fc.constantFrom('a', 'b/c', 'ü +%?#', "it's (1)*!");
 const text = fc.constantFrom('', 'x', 'hello', 'grüße\n');
@@ -23,22 +14,22 @@ async function* repeated(sizes: readonly number[]): AsyncGenerator<Uint8Array> {
   for (const [i, size] of sizes.entries()) yield await Promise.resolve(Buffer.alloc(size, `${i}`));
 }
 
-const operation: fc.Arbitrary<Operation> = fc.oneof(
+const operation: fc.Arbitrary<Operation<Bucket>> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
       .record({ key, text, onlyIfAbsent: fc.boolean() })
-      .map((o) => named({ put: o }, (bucket) => bucket.put(o.key, o.text, { ...o, contentType: 'text/plain' }))),
+      .map((o) => operationOf({ put: o }, (bucket) => bucket.put(o.key, o.text, { ...o, contentType: 'text/plain' }))),
   },
   fc
     .record({ key, sizes: fc.array(part, { maxLength: 5 }) })
-    .map((o) => named({ upload: o }, (bucket) => bucket.upload(o.key, repeated(o.sizes)))),
+    .map((o) => operationOf({ upload: o }, (bucket) => bucket.upload(o.key, repeated(o.sizes)))),
   {
     weight: 3,
     arbitrary: fc
       .record({ key, from: fc.constantFrom(undefined, 0, 1, 4, 100), to: fc.constantFrom(undefined, 4, 6, 1000) })
       .map((o) =>
-        named({ get: o }, async (bucket) => {
+        operationOf({ get: o }, async (bucket) => {
           const range =
             o.from === undefined ? {} : { range: { from: o.from, ...(o.to !== undefined && { to: o.to }) } };
           const object = await bucket.get(o.key, range);
@@ -49,14 +40,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
       ),
   },
   key.map((k) =>
-    named({ head: k }, async (bucket) => {
+    operationOf({ head: k }, async (bucket) => {
       const head = await bucket.head(k);
       return head && { bytes: head.bytes, etag: head.etag, contentType: head.contentType };
     }),
   ),
-  key.map((k) => named({ remove: k }, (bucket) => bucket.remove(k))),
+  key.map((k) => operationOf({ remove: k }, (bucket) => bucket.remove(k))),
   fc.record({ key, text }).map((o) =>
-    named({ presigned: o }, async (bucket) => {
+    operationOf({ presigned: o }, async (bucket) => {
       const bytes = Buffer.byteLength(o.text);
       const put = await fetch(await bucket.presignedPut(o.key, { seconds: 60, bytes }), {
         method: 'PUT',
@@ -68,32 +59,23 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   ),
 );
 
-(hasMoto ? describe : describe.skip)('the embedded bucket', () => {
-  let servers: TwoServers;
+describeAgreement('the embedded bucket', (servers) => {
   let embedded: AwsService;
   let buckets = 0;
 
   beforeAll(async () => {
-    servers = await startTwoServers();
-    [embedded] = servers.services('s3');
+    [embedded] = servers().services('s3');
     await createBucket(embedded, 'files');
-  }, 90_000);
-  afterAll(() => servers.close());
+  });
 
   it('does what moto does, whatever it is asked', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 20 }), async (operations) => {
         buckets += 1;
-        const services = servers.services('s3');
+        const services = servers().services('s3');
         await Promise.all(services.map((service) => createBucket(service, `bucket${buckets}`)));
-        const [ourBucket, theirBucket] = services.map((service) => new Bucket(service, `bucket${buckets}`)) as [
-          Bucket,
-          Bucket,
-        ];
-        for (const { run } of operations) {
-          const [ours, theirs] = await Promise.all([outcomeOf(run(ourBucket)), outcomeOf(run(theirBucket))]);
-          expect(ours).toEqual(theirs);
-        }
+        const both = services.map((service) => new Bucket(service, `bucket${buckets}`)) as [Bucket, Bucket];
+        await agree(operations, both);
       }),
       { numRuns: 50, seed: 20261124 },
     );

@@ -236,6 +236,12 @@ describe('schedules', () => {
         }),
       ),
     ).toEqual([{ id: 'On', functionId: 'Worker', everyMs: 3_600_000, input: { a: 1 } }]);
+    const machine = { Machine: { Type: 'AWS::StepFunctions::StateMachine' } };
+    const nightly = rule({
+      ScheduleExpression: 'cron(0 3 * * ? *)',
+      Targets: [{ Arn: { Ref: 'Machine' }, Id: 'Run' }],
+    });
+    expect(schedulesOf(template({ Nightly: nightly, ...machine }))).toEqual([]);
     expect(() => schedulesOf(template({ Noon: rule({ ScheduleExpression: 'cron(0 12 * * ? *)' }) }))).toThrow(
       'Noon: a local run knows schedules such as rate(5 minutes), got "cron(0 12 * * ? *)"',
     );

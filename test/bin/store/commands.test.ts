@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { describeBothStores } from '../../store-servers';
-import { type Request, Transcripts } from './transcript';
+import { askBothStores, type Request } from './transcript';
 
 const key = fc.constantFrom('a', 'b', '{c}', 'd\0\xff');
 const name = fc.constantFrom('f', 'g', '', 'h\r\n', '\xe9');
@@ -122,24 +122,7 @@ const sequence = fc.array(fc.oneof({ weight: 5, arbitrary: wellFormed }, { weigh
 });
 
 describeBothStores('the commands of the embedded store', (urls) => {
-  let stores: Transcripts[] = [];
-  beforeAll(() => {
-    stores = [new Transcripts(urls()['embedded store']), new Transcripts(urls()['real store'])];
-  });
-  afterAll(() => {
-    for (const store of stores) store.close();
-  });
-
-  /** What each store answers to a request, beside the request. */
-  async function answers(requests: readonly Request[]) {
-    const [embedded, real] = await Promise.all(
-      stores.map(async (store) => {
-        const replies = await store.of([['FLUSHALL'], ...requests]);
-        return replies.slice(1).map((reply, i) => ({ request: requests[i]!, reply }));
-      }),
-    );
-    return { embedded, real };
-  }
+  const { answers } = askBothStores(urls);
 
   it('answer any sequence byte for byte as the real ones do', async () => {
     await fc.assert(
@@ -203,7 +186,7 @@ describeBothStores('the commands of the embedded store', (urls) => {
       ...patterns.map((pattern) => ['KEYS', pattern]),
     ]);
     const found = (all: typeof real) =>
-      all!
+      all
         .slice(keys.length)
         .map(({ request: asked, reply }) => ({ asked, keys: reply.split(/\r\n\$\d+\r\n|\r\n$/).sort() }));
     expect(found(embedded)).toEqual(found(real));

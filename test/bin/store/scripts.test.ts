@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { resolvePlan } from '../../../lib/policy/defaults';
@@ -11,7 +11,7 @@ import { SCRIPTS } from '../../../lambda/store/scripts';
 import { settleCommand } from '../../../lambda/store/settlement-script';
 import { describeBothStores } from '../../store-servers';
 import { policy } from '../../lambda/policy';
-import { type Request, Transcripts } from './transcript';
+import { askBothStores, type Request } from './transcript';
 
 const SNIPPETS = {
   'what a script returns': [
@@ -114,23 +114,7 @@ const SNIPPETS = {
 const NOW = Date.UTC(2026, 10, 30, 12);
 
 describeBothStores('the scripts of the embedded store', (urls) => {
-  let stores: Transcripts[] = [];
-  beforeAll(() => {
-    stores = [new Transcripts(urls()['embedded store']), new Transcripts(urls()['real store'])];
-  });
-  afterAll(() => {
-    for (const store of stores) store.close();
-  });
-
-  async function answers(requests: readonly Request[]) {
-    const [embedded, real] = await Promise.all(
-      stores.map(async (store) => {
-        const replies = await store.of([['FLUSHALL'], ...requests]);
-        return replies.slice(1).map((reply, i) => ({ request: requests[i]!.slice(-20), reply }));
-      }),
-    );
-    return { embedded, real };
-  }
+  const { embedded: embeddedStore, answers } = askBothStores(urls);
 
   it.each(Object.entries(SNIPPETS))('answer as the real ones do: %s', async (_, snippets) => {
     const { embedded, real } = await answers(snippets.map((snippet) => ['EVAL', snippet, '0']));
@@ -142,7 +126,7 @@ describeBothStores('the scripts of the embedded store', (urls) => {
       ['EVAL', "redis.call('SET', 'a', 1)\n=", '0'],
       ['GET', 'a'],
     ]);
-    const place = (all: typeof real) => all!.map(({ reply }) => reply.split('user_script:2:')[0]);
+    const place = (all: typeof real) => all.map(({ reply }) => reply.split('user_script:2:')[0]);
     expect(place(embedded)).toEqual(place(real));
     expect(place(real)[0]).toBe('-ERR Error compiling script (new function): ');
   });
@@ -182,15 +166,15 @@ describeBothStores('the scripts of the embedded store', (urls) => {
   });
 
   it('keep 200 scripts, those that were used last', async () => {
-    const [embedded] = stores;
+    const embedded = embeddedStore();
     const text = (i: number) => `return ${i}`;
     const sha1 = (i: number) => createHash('sha1').update(text(i)).digest('hex');
-    await embedded!.of([['SCRIPT', 'FLUSH'], ...Array.from({ length: 200 }, (_, i) => ['EVAL', text(i), '0'])]);
-    await embedded!.of([
+    await embedded.of([['SCRIPT', 'FLUSH'], ...Array.from({ length: 200 }, (_, i) => ['EVAL', text(i), '0'])]);
+    await embedded.of([
       ['EVALSHA', sha1(0), '0'],
       ['EVAL', text(200), '0'],
     ]);
-    const [known] = await embedded!.of([['SCRIPT', 'EXISTS', sha1(0), sha1(1), sha1(2), sha1(200)]]);
+    const [known] = await embedded.of([['SCRIPT', 'EXISTS', sha1(0), sha1(1), sha1(2), sha1(200)]]);
     expect(known).toBe('*4\r\n:1\r\n:0\r\n:1\r\n:1\r\n');
   });
 

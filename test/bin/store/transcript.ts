@@ -1,3 +1,4 @@
+import { afterAll, beforeAll } from '@jest/globals';
 import { connect, type Socket } from 'node:net';
 import { encodeReply } from '../../../bin/start/resp';
 
@@ -44,4 +45,45 @@ export class Transcripts {
   public close(): void {
     this.socket.removeAllListeners('close').destroy();
   }
+}
+
+/** What a store answers to a request, beside the request. */
+export interface Answer {
+  readonly request: Request;
+  readonly reply: string;
+}
+
+/** An embedded store and a real one, to be asked the same. */
+export interface BothStores {
+  readonly embedded: () => Transcripts;
+  /** What each of them answers, emptied before. */
+  readonly answers: (requests: readonly Request[]) => Promise<{ readonly embedded: Answer[]; readonly real: Answer[] }>;
+}
+
+/** Opens a connection to each of the stores for the time of a suite. */
+export function askBothStores(urls: () => Readonly<Record<'embedded store' | 'real store', string>>): BothStores {
+  let stores: { readonly embedded: Transcripts; readonly real: Transcripts };
+  beforeAll(() => {
+    const { 'embedded store': embedded, 'real store': real } = urls();
+    stores = { embedded: new Transcripts(embedded), real: new Transcripts(real) };
+  });
+  afterAll(() => {
+    stores.embedded.close();
+    stores.real.close();
+  });
+  const answersOf = async (store: Transcripts, requests: readonly Request[]) => {
+    const replies = await store.of([['FLUSHALL'], ...requests]);
+    // A script is shown by its last parts, its keys and arguments: the text would bury them.
+    return replies.slice(1).map((reply, i) => ({ request: requests[i]!.slice(-20), reply }));
+  };
+  return {
+    embedded: () => stores.embedded,
+    answers: async (requests) => {
+      const [embedded, real] = await Promise.all([
+        answersOf(stores.embedded, requests),
+        answersOf(stores.real, requests),
+      ]);
+      return { embedded, real };
+    },
+  };
 }

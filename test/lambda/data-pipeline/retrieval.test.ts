@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { VectorDistance } from '../../../lib/policy';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
-import { activeIndex, switchIndex } from '../../../lambda/data-pipeline/retrieval/switch-index';
-import { putLines } from '../../../lambda/data-pipeline/running/shard-output';
+import { activeIndex, switchIndex, type SwitchPorts } from '../../../lambda/data-pipeline/retrieval/switch-index';
+import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
-import { MemoryStore } from './memory-store';
+import type { Pointer } from '../../../lambda/data-pipeline/storage';
+import { MemoryPointers, MemoryStore } from './memory-store';
 
 const SETTINGS = { leastRecall: 0.9, results: 2, distance: VectorDistance.COSINE, fields: ['uri'] };
 
@@ -48,9 +49,13 @@ describe('the exact index', () => {
 describe('the switch to a new index', () => {
   let store: MemoryStore;
   let indexes: ExactIndexes;
+  let active: MemoryPointers;
+  /** The version that readers see. */
+  let seen: string;
   beforeEach(() => {
     store = new MemoryStore();
     indexes = new ExactIndexes(store);
+    active = new MemoryPointers();
   });
 
   const PAGES: Record<string, number[]> = { cat: [1, 0, 0], dog: [0, 1, 0], car: [0, 0, 1], bus: [0, 0.1, 1] };
@@ -65,25 +70,25 @@ describe('the switch to a new index', () => {
     };
   }
 
+  const ports = (change: Partial<SwitchPorts> = {}): SwitchPorts => ({
+    ...{ store, indexes, embed, active, shown: () => Promise.resolve(seen) },
+    ...change,
+  });
+  const switchTo = async (name: string, pages: string[], asked: string[], change: Partial<SwitchPorts> = {}) => {
+    seen = name;
+    return switchIndex(await version(name, pages), golden(...asked), SETTINGS, ports(change));
+  };
   const golden = (...pages: string[]) => pages.map((page) => ({ query: page, uri: page }));
   const ask = async (page: string) => {
-    const index = await indexes.open((await activeIndex(store))!.index);
+    const index = await indexes.open((await activeIndex(active))!.index);
     return (await index!.query(PAGES[page]!, 1))[0]!;
   };
 
   it('is made where the golden set is found, and what was deleted from the data is gone with it', async () => {
-    const first = await switchIndex(await version('1', ['cat', 'dog']), golden('cat', 'dog'), SETTINGS, {
-      store,
-      indexes,
-      embed,
-    });
+    const first = await switchTo('1', ['cat', 'dog'], ['cat', 'dog']);
     expect(first).toMatchObject({ isSwitched: true, recall: 1, missed: [] });
     expect(await ask('dog')).toEqual({ id: 'dog', distance: expect.closeTo(0), fields: { uri: 'dog' } });
-    const second = await switchIndex(await version('2', ['cat', 'car']), golden('cat', 'car'), SETTINGS, {
-      store,
-      indexes,
-      embed,
-    });
+    const second = await switchTo('2', ['cat', 'car'], ['cat', 'car']);
     expect(second.isSwitched).toBe(true);
     expect((await ask('dog')).id).not.toBe('dog');
     expect(await indexes.open(first.index)).toBeUndefined();
@@ -91,15 +96,70 @@ describe('the switch to a new index', () => {
   });
 
   it('is not made where too little of it is found: the old index answers on, and nothing is left of the new one', async () => {
-    const first = await switchIndex(await version('1', ['cat', 'dog', 'car']), [], SETTINGS, { store, indexes, embed });
-    const second = await switchIndex(await version('2', ['cat']), golden('cat', 'dog', 'car'), SETTINGS, {
-      store,
-      indexes,
-      embed,
-    });
+    const first = await switchTo('1', ['cat', 'dog', 'car'], []);
+    const second = await switchTo('2', ['cat'], ['cat', 'dog', 'car']);
     expect(second).toMatchObject({ isSwitched: false, recall: expect.closeTo(1 / 3), missed: golden('dog', 'car') });
-    expect((await activeIndex(store))!.index).toBe(first.index);
+    expect((await activeIndex(active))!.index).toBe(first.index);
     expect((await ask('dog')).id).toBe('dog');
     expect([...store.objects.keys()].filter((key) => key.includes(second.index))).toEqual([]);
+  });
+
+  const kept = () => new Set([...store.objects.keys()].flatMap((key) => /^indexes\/([^/]+)/.exec(key)?.[1] ?? []));
+
+  it('is won by the version that readers see, where two end together, and the other is told', async () => {
+    const first = await switchTo('1', ['cat'], []);
+    const [two, three] = [await version('2', ['cat', 'dog']), await version('3', ['cat', 'car'])];
+    seen = '3';
+    for (const order of [
+      [two, three],
+      [three, two],
+    ]) {
+      const results = await Promise.all(order.map((each) => switchIndex(each, [], SETTINGS, ports())));
+      const [loser, winner] = order[0] === two ? results : [...results].reverse();
+      expect(winner).toMatchObject({ isSwitched: true });
+      expect(loser).toEqual({ index: loser!.index, isSwitched: false, missed: [], overtakenBy: '3' });
+      expect(await activeIndex(active)).toEqual({ index: winner!.index, version: '3' });
+      expect(await ask('car')).toMatchObject({ id: 'car' });
+      expect(kept()).toEqual(new Set([winner!.index]));
+    }
+    expect(await indexes.open(first.index)).toBeUndefined();
+  });
+
+  it('is tried again where another has flipped the pointer between', async () => {
+    await switchTo('1', ['cat'], []);
+    let isMeddled = false;
+    const meddling = {
+      current: () => active.current(),
+      history: () => active.history(),
+      flip: async (next: Pointer) => {
+        // A run that began before has ended just here.
+        if (!isMeddled) await active.flip({ ...next, version: '0', index: 'p-of-another' });
+        isMeddled = true;
+        return active.flip(next);
+      },
+    };
+    expect(await switchTo('2', ['cat', 'dog'], [], { active: meddling })).toMatchObject({ isSwitched: true });
+    expect(active.list.map(({ sequence, version: name }) => [sequence, name])).toEqual([
+      [1, '1'],
+      [2, '0'],
+      [3, '2'],
+    ]);
+  });
+
+  it('gives way to a roll-back that comes with the flip: the index that the roll-back relies on is not dropped', async () => {
+    const first = await switchTo('1', ['cat'], []);
+    const rollingBack = {
+      current: () => active.current(),
+      history: () => active.history(),
+      flip: (next: Pointer) => {
+        seen = '1';
+        return active.flip(next);
+      },
+    };
+    const second = await switchTo('2', ['cat', 'dog'], [], { active: rollingBack });
+    expect(second).toMatchObject({ isSwitched: false, overtakenBy: '1' });
+    expect(await activeIndex(active)).toEqual({ index: first.index, version: '1' });
+    expect(await ask('cat')).toMatchObject({ id: 'cat' });
+    expect(kept()).toEqual(new Set([first.index]));
   });
 });

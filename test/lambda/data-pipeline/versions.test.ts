@@ -8,7 +8,7 @@ import {
   recordsOf,
   trace,
 } from '../../../lambda/data-pipeline/versions/read-published';
-import { putLines } from '../../../lambda/data-pipeline/running/shard-output';
+import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import { MemoryPointers, MemoryStore } from './memory-store';
 
 describe('versions', () => {

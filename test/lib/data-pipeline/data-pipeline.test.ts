@@ -249,7 +249,8 @@ describe('retrieval', () => {
     expect(actionsOf(found, 'RetrievalHandlerRole', 's3vectors')).toEqual([
       ...['s3vectors:GetIndex', 's3vectors:GetVectors', 's3vectors:QueryVectors'],
     ]);
-    expect(actionsOf(found, 'RetrievalHandlerRole', 's3')).toEqual(['s3:GetObject', 's3:ListBucket']);
+    expect(actionsOf(found, 'RetrievalHandlerRole', 'dynamodb')).toEqual(['dynamodb:Query']);
+    expect(actionsOf(found, 'RetrievalHandlerRole', 's3')).toEqual([]);
   });
 
   it('keeps vectors under the key, which S3 Vectors may read', () => {

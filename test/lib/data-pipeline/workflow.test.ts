@@ -124,6 +124,18 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
     expect([...reached].sort()).toEqual(Object.keys(machine.States).sort());
   });
 
+  it('does not try again what a record has stopped, and lets the audit say why', () => {
+    const { Shards, Audit } = machine.States;
+    const [first, ...others] = Shards!.ItemProcessor!.States.Work!.Retry as Record<string, unknown>[];
+    expect(first).toEqual({ ErrorEquals: ['PipelineStopped'], MaxAttempts: 0 });
+    expect(others.flatMap(({ ErrorEquals }) => ErrorEquals)).toContain('States.TaskFailed');
+    expect(Shards!.Catch).toEqual([{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: 'Audit' }]);
+    const retried = (Audit!.Retry as { ErrorEquals: string[] }[]).flatMap(({ ErrorEquals }) => ErrorEquals);
+    expect(retried).not.toContain('PipelineStopped');
+    expect(retried).not.toContain('States.TaskFailed');
+    expect(Audit!.Catch).toBeUndefined();
+  });
+
   it('publishes nothing that is held, refused or overtaken', () => {
     const { MayPublish, IsPublished } = machine.States;
     expect(MayPublish!.Choices![0]).toEqual({ Condition: '{% $audit.isHeld %}', Next: 'Held' });

@@ -10,6 +10,7 @@ from moto.ec2.models.security_groups import SecurityGroup
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.kms.models import Key
 from moto.logs.models import LogGroup
+from moto.stepfunctions.models import StateMachine
 
 from .taught_types import allow_egress
 
@@ -77,6 +78,17 @@ def finish_target_group(group, properties):
     )
 
 
+def shorten_name(model, most):
+    """CloudFormation keeps the names that it makes to the service's limit; moto only those of load balancers."""
+    create = model.create_from_cloudformation_json
+
+    def create_shortened(resource_name, *args, **kwargs):
+        # What tells names apart stands at their end.
+        return create(resource_name[-most:].lstrip("-"), *args, **kwargs)
+
+    model.create_from_cloudformation_json = staticmethod(create_shortened)
+
+
 def finish_log_group(group, properties):
     group.kms_key_id = properties.get("KmsKeyId")
 
@@ -114,6 +126,7 @@ def close():
     amend(FakeTargetGroup, after=finish_target_group)
     amend(LogGroup, after=finish_log_group)
     amend(SecurityGroup, after=finish_security_group)
+    shorten_name(StateMachine, 80)
     ChangeSet.apply = apply_with_outputs(ChangeSet.apply)
     FakeTargetGroup.get_cfn_attribute = target_group_attribute
     LayerVersion.physical_resource_id = property(lambda layer: layer.arn)

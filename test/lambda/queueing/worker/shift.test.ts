@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { ClientConnection } from '../../../../lambda/gateway/client-connection';
 import type { HttpEvent } from '../../../../lambda/gateway/http-event';
+import type { ItemsReport } from '../../../../lambda/observability/items-line';
 import type { RequestRecord } from '../../../../lambda/observability/request-record';
 import type { ItemMessage } from '../../../../lambda/queueing/item';
-import type { ShiftReport, WorkerPorts } from '../../../../lambda/queueing/worker/ports';
+import type { WorkerPorts } from '../../../../lambda/queueing/worker/ports';
 import { Shift } from '../../../../lambda/queueing/worker/shift';
 import { InMemoryBooks, InMemoryQueue } from './in-memory-books';
 
@@ -65,7 +66,7 @@ describe('one invocation of a worker', () => {
     items: readonly (ItemMessage | string)[],
     serve: Serve = () => ({ status: 200, body: ANSWER }),
     { remainingMs = MINUTES_15, ...changes }: Partial<WorkerPorts> & { remainingMs?: number } = {},
-  ): Promise<ShiftReport> {
+  ): Promise<ItemsReport> {
     const ports: WorkerPorts = {
       desk: books,
       shelf: books,

@@ -1,9 +1,11 @@
-import type { ClientConnection } from '../../gateway/client-connection';
-import { HangUp } from '../../gateway/hang-up';
+import type { ClientConnection } from './client-connection';
+import { HangUp } from './hang-up';
 
 /** Takes an answer in place of a client, and keeps it. */
 export class CollectedAnswer implements ClientConnection {
   public readonly hungUp = new HangUp();
+  /** Headers of the answer; none before it has begun. */
+  public headers: Readonly<Record<string, string>> = {};
   private head: number | undefined;
   private readonly chunks: Buffer[] = [];
 
@@ -16,9 +18,14 @@ export class CollectedAnswer implements ClientConnection {
     return this.head ?? 0;
   }
 
+  /** The body as text. */
+  public text(): string {
+    return Buffer.concat(this.chunks).toString('utf8');
+  }
+
   /** The body, as JSON where it is that, or else as text. */
   public body(): unknown {
-    const text = Buffer.concat(this.chunks).toString('utf8');
+    const text = this.text();
     try {
       return JSON.parse(text) as unknown;
     } catch {
@@ -26,8 +33,9 @@ export class CollectedAnswer implements ClientConnection {
     }
   }
 
-  public start(status: number): void {
+  public start(status: number, headers: Readonly<Record<string, string>> = {}): void {
     this.head = status;
+    this.headers = headers;
   }
 
   public write(chunk: Buffer | string): Promise<void> {
