@@ -71,6 +71,9 @@ export class DataPipeline extends Construct {
   /** Value of the metrics' dimension `Pipeline`. */
   public readonly pipelineName: string;
 
+  /** Whether there are Glue jobs among the stages, and the first of them is the first stage. */
+  private readonly jobs?: { readonly areFirst: boolean };
+
   /** The properties by which `Retrieval` reaches the same endpoint, bucket and key. */
   private readonly props: DataPipelineProps;
 
@@ -80,6 +83,7 @@ export class DataPipeline extends Construct {
     const pipeline = resolvePipeline(props.definition);
     validatePipelineProps(pipeline, props);
     this.props = props;
+    if (hasJob(pipeline)) this.jobs = { areFirst: startsWithJob(pipeline) };
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.pipelineName = `${Stack.of(this).stackName}-${pipeline.name}-${this.node.addr.slice(-8)}`;
     const stored = { encryptionKey: props.encryptionKey, removalPolicy: props.removalPolicy };
@@ -120,7 +124,7 @@ export class DataPipeline extends Construct {
       ...props,
       ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
       ...{ definitionLayer: this.definitionLayer, landing: this.landing, bucket: this.bucket },
-      ...{ pointers: this.pointers, vectors: this.vectors, hasJob: hasJob(pipeline) },
+      ...{ pointers: this.pointers, vectors: this.vectors, startsWithJob: startsWithJob(pipeline) },
       workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
       workerMemorySize: props.memorySize ?? 2048,
       functions: props.functions ?? {},
@@ -144,6 +148,17 @@ export class DataPipeline extends Construct {
    */
   public grantLand(grantee: iam.IGrantable): iam.Grant {
     return this.landing.grantPut(grantee, `${INCOMING_PREFIX}*`);
+  }
+
+  /**
+   * Lets the role of a Glue job among the stages read what the job is given and write what it gives.
+   *
+   * @param grantee the job's role
+   */
+  public grantJob(grantee: iam.IGrantable): void {
+    if (!this.jobs) throw new Error('grantJob needs a glueJob stage in the definition');
+    if (this.jobs.areFirst) this.landing.grantRead(grantee, `${INCOMING_PREFIX}*`);
+    this.bucket.grantReadWrite(grantee, `${JOBS_PREFIX}*`);
   }
 
   /**
@@ -270,6 +285,10 @@ export class DataPipeline extends Construct {
 }
 
 function hasJob({ stages }: ResolvedPipeline): boolean {
+  return stages.some(({ work }) => work.kind === 'glueJob');
+}
+
+function startsWithJob({ stages }: ResolvedPipeline): boolean {
   return stages[0]?.work.kind === 'glueJob';
 }
 

@@ -8,7 +8,7 @@ import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { DefinitionLayer } from '../handlers/definition-layer';
 import { HandlerFunction } from '../handlers/handler-function';
-import { INCOMING_PREFIX, JOBS_PREFIX, REFERENCES_PREFIX } from '../policy/pipeline/prefixes';
+import { INCOMING_PREFIX, REFERENCES_PREFIX } from '../policy/pipeline/prefixes';
 import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { DataBucket } from './data-bucket';
 import type { VectorBucket } from './vector-bucket';
@@ -23,7 +23,8 @@ export interface PipelineFunctionsProps {
   readonly bucket: DataBucket;
   readonly pointers: dynamodb.Table;
   readonly vectors?: VectorBucket;
-  readonly hasJob: boolean;
+  /** Whether a Glue job reads what has landed, and the functions do not. */
+  readonly startsWithJob: boolean;
   /** Limit of a call for a batch of shards. */
   readonly workerTimeout: Duration;
   readonly workerMemorySize: number;
@@ -59,12 +60,12 @@ export class PipelineFunctions {
     private readonly props: PipelineFunctionsProps,
   ) {
     const { name, vectors } = props;
-    const job = props.hasJob ? [] : [INCOMING_PREFIX];
+    const incoming = props.startsWithJob ? [] : [INCOMING_PREFIX];
     this.worker = this.add('Worker', {
       ...{ handler: 'pipeline-stage', description: `Takes records of the pipeline ${name} through its stages` },
       ...{ memorySize: props.workerMemorySize, timeout: props.workerTimeout },
       reach: {
-        landing: [...job, REFERENCES_PREFIX],
+        landing: [...incoming, REFERENCES_PREFIX],
         objects: ['s3:GetObject', 's3:PutObject'],
         pointers: [],
         embeds: true,
@@ -105,8 +106,7 @@ export class PipelineFunctions {
       'GetVectors',
     );
     this.allowListing(this.worker, props.landing, [REFERENCES_PREFIX]);
-    this.allowListing(this.steps, props.landing, [...job, REFERENCES_PREFIX]);
-    if (props.hasJob) this.allowListing(this.steps, props.bucket, [JOBS_PREFIX]);
+    this.allowListing(this.steps, props.landing, [...incoming, REFERENCES_PREFIX]);
   }
 
   private add(

@@ -1,11 +1,10 @@
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import type { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import jsonata from 'jsonata';
-import { DataPipeline, type DataPipelineProps, type PipelineDefinition } from '../../../lib';
-import { newStack } from '../synthesise';
+import { type DataPipelineProps, type PipelineDefinition } from '../../../lib';
+import { machineOf } from './rendered-pipeline';
 
 interface Validation {
   readonly isValid: boolean;
@@ -40,39 +39,6 @@ const MACHINES: [string, (stack: Stack) => DataPipelineProps][] = [
     (stack) => ({ definition: JOB, glueJobs: { flatten: 'flatten' }, publishGate: gate(stack), holdOnAnomaly: true }),
   ],
 ];
-
-interface State {
-  readonly Type: string;
-  readonly Next?: string;
-  readonly Default?: string;
-  readonly End?: boolean;
-  readonly Choices?: { readonly Condition: string; readonly Next: string }[];
-  readonly Assign?: Record<string, unknown>;
-  readonly ItemProcessor?: Machine & { readonly ProcessorConfig: unknown };
-  readonly [field: string]: unknown;
-}
-
-interface Machine {
-  readonly StartAt: string;
-  readonly States: Record<string, State>;
-  readonly QueryLanguage?: string;
-}
-
-/** A definition as it is deployed, with an ARN or a name for each reference. */
-function machineOf(propsOf: (stack: Stack) => DataPipelineProps): Machine {
-  const stack = newStack();
-  new DataPipeline(stack, 'Pipeline', propsOf(stack));
-  const [machine] = Object.values(Template.fromStack(stack).findResources('AWS::StepFunctions::StateMachine'));
-  const { DefinitionString } = machine!.Properties as { DefinitionString: { 'Fn::Join': [string, unknown[]] } };
-  const text = DefinitionString['Fn::Join'][1].map((part) => {
-    if (typeof part === 'string') return part;
-    const { Ref, 'Fn::GetAtt': attribute } = part as { Ref?: string; 'Fn::GetAtt'?: string[] };
-    if (Ref === 'AWS::Partition') return 'aws';
-    if (attribute) return `arn:aws:lambda:eu-west-1:111122223333:function:${attribute[0]!}`;
-    return Ref!.toLowerCase();
-  });
-  return JSON.parse(text.join('')) as Machine;
-}
 
 /** All expressions of a definition, with the states in which they stand. */
 function expressionsOf(value: unknown, path = ''): [path: string, text: string][] {
