@@ -25,7 +25,7 @@ export class StateMachineHost {
     this.server = createServer((request, response) => {
       void bodyOf(request)
         .then((body) => this.answer(request.url ?? '', body))
-        .catch((error: unknown) => ({ error: String(error) }))
+        .catch((error: unknown) => ({ broken: String(error) }))
         .then((answer) => response.setHeader('content-type', 'application/json').end(JSON.stringify(answer)));
     });
   }

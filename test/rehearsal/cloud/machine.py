@@ -9,6 +9,7 @@ size is told by the end of a map's label.
 """
 
 import copy
+import inspect
 import json
 import os
 import re
@@ -31,6 +32,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.dist
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import (
     lambda_eval_utils,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_glue import (
+    StateTaskServiceGlue,
+)
 from moto.stepfunctions.parser.asl.eval import states, variable_store
 from moto.stepfunctions.parser.asl.jsonata import jsonata
 
@@ -44,7 +48,10 @@ def ask(path, body):
         headers={"content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=300) as answer:
-        return json.loads(answer.read())
+        result = json.loads(answer.read())
+    if "broken" in result:
+        raise RuntimeError(result["broken"])
+    return result
 
 
 def evaluate(expression):
@@ -109,16 +116,35 @@ def batched(map_run):
 
 
 def with_work(start):
-    def start_job_run(self, *args, **kwargs):
-        run = start(self, *args, **kwargs)
-        name = args[0] if args else kwargs.get("name")
-        given = args[2] if len(args) > 2 else kwargs.get("arguments")
-        ask("/job", {"name": name, "arguments": given})
+    parameters = inspect.signature(start)
+
+    def start_job_run(*args, **kwargs):
+        run = start(*args, **kwargs)
+        given = parameters.bind(*args, **kwargs).arguments
+        ask("/job", {"name": given["name"], "arguments": given["arguments"]})
         return run
 
     return start_job_run
 
 
+def wait_for_job(
+    self, env, resource_runtime_part, normalised_parameters, state_credentials
+):
+    """Polls until the job has ended; moto's own way ends with a token that jobs do not have."""
+    output = env.stack.pop()
+    self.timeout.eval(env=env)
+    seconds = env.stack.pop()
+    env.stack.append(output)
+    resolver = self._build_sync_resolver(
+        env=env,
+        resource_runtime_part=resource_runtime_part,
+        normalised_parameters=normalised_parameters,
+        state_credentials=state_credentials,
+    )
+    env.stack.append(self._eval_sync(env, resolver, seconds, None, None))
+
+
+StateTaskServiceGlue._eval_integration_pattern = wait_for_job
 # A copy is taken for each execution, which fails on the threads of those before.
 StateMachineInstance.__deepcopy__ = lambda machine, _: copy.copy(machine)
 default_user_config["stepfunctions"]["execute_state_machine"] = True
