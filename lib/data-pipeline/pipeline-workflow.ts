@@ -223,7 +223,7 @@ function legOf(
       Default: before ? `HandOver${own}` : 'Audit',
     },
     [`Shards${own}`]: {
-      ...shardsOf(settings, partition, files, `Shards${own}`),
+      ...shardsOf(settings, partition, files, own),
       Next: before ? `HandOver${own}` : 'Audit',
     },
     ...(before && {
@@ -293,10 +293,10 @@ function failure(error: string, cause: string): object {
 }
 
 /** A child execution for each batch of shards of the plan. */
-function shardsOf(settings: WorkflowSettings, partition: string, files: object, label: string): object {
+function shardsOf(settings: WorkflowSettings, partition: string, files: object, own: string): object {
   return {
     Type: 'Map',
-    Label: label,
+    Label: `Shards${own}`,
     ItemReader: {
       Resource: `arn:${partition}:states:::s3:getObject`,
       ReaderConfig: { InputType: 'JSONL' },
@@ -311,9 +311,10 @@ function shardsOf(settings: WorkflowSettings, partition: string, files: object, 
     ToleratedFailurePercentage: settings.toleratedFailurePercentage,
     ItemProcessor: {
       ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: settings.childType },
-      StartAt: 'Work',
+      StartAt: `Work${own}`,
       States: {
-        Work: {
+        // No two states of a machine have one name, wherever they stand.
+        [`Work${own}`]: {
           Type: 'Task',
           Resource: `arn:${partition}:states:::lambda:invoke`,
           Arguments: { FunctionName: settings.workerArn, Payload: expression('$states.input') },
