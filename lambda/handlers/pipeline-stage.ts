@@ -1,4 +1,4 @@
-import { auditLines } from '../data-pipeline/pipeline-lines';
+import { auditLines, indexLine, publishedLine, stageLines } from '../data-pipeline/pipeline-lines';
 import { assertRedrivable } from '../data-pipeline/running/legs';
 import type { Audit, RunRequest } from '../data-pipeline/running/steps';
 import type { ShardPlan } from '../data-pipeline/reading/shard-plan';
@@ -38,7 +38,9 @@ const writeLine = lineWriter(process.stdout);
 export async function handler(event: StageEvent): Promise<object> {
   if ('BatchInput' in event) {
     const { leg, run, prefix, isJobOutput } = event.BatchInput;
-    return legs[leg]!.shards(run, event.Items, runFiles(environment, prefix, isJobOutput));
+    const { read, seconds } = await legs[leg]!.shards(run, event.Items, runFiles(environment, prefix, isJobOutput));
+    for (const line of stageLines(seconds, Date.now(), names)) writeLine(line);
+    return { read };
   }
   switch (event.step) {
     case 'plan': {
@@ -54,18 +56,19 @@ export async function handler(event: StageEvent): Promise<object> {
     }
     case 'audit':
       return told(await steps.audit(event.run));
-    case 'publish':
-      return steps.publish(event.run, event.sequence);
+    case 'publish': {
+      const publication = await steps.publish(event.run, event.sequence);
+      writeLine(publishedLine(publication, Date.now(), names));
+      return publication;
+    }
     case 'index': {
-      const { missed, ...change } = await steps.index(
+      const change = await steps.index(
         event.version,
         vectorIndexes(environment, pipeline),
         queryEmbedder(environment, pipeline),
       );
-      writeLine(
-        JSON.stringify({ Pipeline: names.pipeline, message: 'pipeline index', ...change, missed: missed.slice(0, 20) }),
-      );
-      return { ...change, missed: missed.length };
+      writeLine(indexLine(change, Date.now(), names));
+      return { ...change, missed: change.missed.length };
     }
     case 'tidy':
       return steps.tidy(event.run);

@@ -71,6 +71,12 @@ export class DataPipeline extends Construct {
   /** Value of the metrics' dimension `Pipeline`. */
   public readonly pipelineName: string;
 
+  /** Names of the stages, in their order. */
+  public readonly stageNames: string[];
+
+  /** Per cent of the records that may be at fault in a version that is published. */
+  public readonly mostFaultPercent: number;
+
   /** Whether there are Glue jobs among the stages, and the first of them is the first stage. */
   private readonly jobs?: { readonly areFirst: boolean };
 
@@ -84,6 +90,8 @@ export class DataPipeline extends Construct {
     validatePipelineProps(pipeline, props);
     this.props = props;
     if (hasJob(pipeline)) this.jobs = { areFirst: startsWithJob(pipeline) };
+    this.stageNames = pipeline.stages.map(({ name }) => name);
+    this.mostFaultPercent = pipeline.mostFaultRate * 100;
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.pipelineName = `${Stack.of(this).stackName}-${pipeline.name}-${this.node.addr.slice(-8)}`;
     const stored = { encryptionKey: props.encryptionKey, removalPolicy: props.removalPolicy };
@@ -223,6 +231,59 @@ export class DataPipeline extends Construct {
     return this.metric('PipelineAnomalies', props);
   }
 
+  /**
+   * Seconds that the newest record is old, of the time that the run is for. Told where the definition has a `timeField`
+   * and `mostAgeSeconds`.
+   */
+  public metricWatermarkAge(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineWatermarkAge', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Population stability index of the worst watched field, against the pinned version. */
+  public metricDrift(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineDrift', { statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /**
+   * Seconds since readers got a version, as of each period. Known for as long as a version was published in what is looked at.
+   */
+  public metricVersionAge(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    return this.age('PipelinePublishedAt', 'Age of the version', props);
+  }
+
+  /** Seconds since an index took over, as {@link metricVersionAge} tells it of versions. */
+  public metricIndexAge(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    return this.age('PipelineIndexedAt', 'Age of the index', props);
+  }
+
+  /** Per cent of the golden set that an index was found to answer, of the worst one: also of one that did not take over. */
+  public metricIndexRecall(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineIndexRecall', { statistic: cloudwatch.Stats.MINIMUM, ...props });
+  }
+
+  /** Indexes that found too little of the golden set, so that the one before still answers. */
+  public metricIndexesKept(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineIndexesKept', props);
+  }
+
+  /** Seconds that a stage worked, over all shards. */
+  public metricStageTime(stage: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metric('PipelineStageSeconds', {
+      dimensionsMap: { Pipeline: this.pipelineName, Stage: stage },
+      ...props,
+    });
+  }
+
+  /** Milliseconds that a run took. */
+  public metricRunTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricTime({ statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Runs that ended well: their version is the one that readers see. */
+  public metricSucceeded(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricSucceeded(props);
+  }
+
   /** Runs that failed: also those whose version was held back, refused or overtaken. */
   public metricFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stateMachine.metricFailed(props);
@@ -235,6 +296,17 @@ export class DataPipeline extends Construct {
    */
   public get _embedding(): Pick<DataPipelineProps, 'embeddingUrl' | 'embeddingKey' | 'encryptionKey'> {
     return this.props;
+  }
+
+  private age(metricName: string, label: string, props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    const period = props?.period ?? Duration.hours(1);
+    return new cloudwatch.MathExpression({
+      expression: 'EPOCH(FILL(at, REPEAT)) - FILL(at, REPEAT)',
+      usingMetrics: { at: this.metric(metricName, { statistic: cloudwatch.Stats.MAXIMUM, period }) },
+      label,
+      ...props,
+      period,
+    });
   }
 
   private metric(metricName: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {

@@ -288,6 +288,16 @@ export class FeatureStore extends Construct {
     return this.metric('FeatureReadingsMissing', { statistic: cloudwatch.Stats.SUM, ...props });
   }
 
+  /** Milliseconds that a call for features took, 99th percentile. */
+  public metricServeTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.serve.function.metricDuration({ statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /** Batches that could not be taken in. */
+  public metricIngestErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.ingest.function.metricErrors(props);
+  }
+
   /** Per cent of the values that were asked for and were too old, where at least a hundred were. */
   public metricStaleShare(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
     const period = props?.period ?? Duration.minutes(5);

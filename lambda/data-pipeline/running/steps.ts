@@ -9,7 +9,7 @@ import { formatOf, planShards, type ShardPlan } from '../reading/shard-plan';
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
-import { eachRecord } from '../stages/work';
+import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../versions/publish';
@@ -149,25 +149,37 @@ export class PipelineSteps {
     return { run, sequence, plan, shards: shards.length, bytes };
   }
 
-  /** Takes shards through the stages. One that is done is not done again. */
-  public async shards(run: string, plans: readonly ShardPlan[], files: RunFiles): Promise<{ readonly read: number }> {
+  /**
+   * Takes shards through the stages. One that is done is not done again.
+   *
+   * @returns how many source records were read, and how many seconds each stage worked
+   */
+  public async shards(
+    run: string,
+    plans: readonly ShardPlan[],
+    files: RunFiles,
+  ): Promise<{ readonly read: number; readonly seconds: Readonly<Record<string, number>> }> {
     const { pipeline, store, work } = this.ports;
     const { asOf, references: planned } = await this.record(run);
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
+    const seconds: Record<string, number> = {};
+    const count = (stage: string, spent: number) => {
+      seconds[stage] = (seconds[stage] ?? 0) + spent;
+    };
     const stages = prepareStages(
       pipeline.stages,
       (stage) =>
         // A Glue job has done its work before: its records pass as they are.
         stage.work.kind === 'glueJob' ? eachRecord(false, (record) => [record]) : workerOf(stage, work),
       context,
-    );
+    ).map((stage) => ({ ...stage, worker: timed(stage.worker, (spent) => count(stage.stage.name, spent)) }));
     let read = 0;
     for (const plan of plans) {
       for (const { file, digest } of plan.ranges) files.expect(file, digest);
       read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
     }
-    return { read };
+    return { read, seconds };
   }
 
   /** Audits what the shards gave, and says whether it may be published. A shard that failed holds the version back. */

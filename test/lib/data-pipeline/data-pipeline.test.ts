@@ -357,7 +357,7 @@ describe('a pipeline with Glue jobs', () => {
         PolicyDocument: {
           Statement: Match.arrayWith([
             {
-              Action: ['glue:StartJobRun', 'glue:GetJobRun', 'glue:GetJobRuns', 'glue:BatchStopJobRun'],
+              Action: ['glue:BatchStopJobRun', 'glue:GetJobRun', 'glue:GetJobRuns', 'glue:StartJobRun'],
               Effect: 'Allow',
               Resource: { 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp('job/flatten$')])] },
             },
