@@ -2,6 +2,7 @@ import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
@@ -79,6 +80,13 @@ export interface FeatureStoreProps {
   readonly mostBytesPerQuery?: number;
 
   /**
+   * When small files of the history are put together.
+   *
+   * @default Schedule.rate(Duration.hours(6))
+   */
+  readonly compactionSchedule?: events.Schedule;
+
+  /**
    * Namespace of the metrics.
    *
    * @default 'InferencePlatform'
@@ -145,6 +153,9 @@ export class FeatureStore extends Construct {
   /** Compares what is served with what was trained on, each hour. */
   public readonly skew: HandlerFunction;
 
+  /** Puts small files of the history together, erases entities, and fills the online store from the history. */
+  public readonly maintenance: HandlerFunction;
+
   /** Namespace of the metrics. */
   public readonly metricsNamespace: string;
 
@@ -194,6 +205,7 @@ export class FeatureStore extends Construct {
     this.ingest = functions.ingest;
     this.serve = functions.serve;
     this.skew = functions.skew;
+    this.maintenance = functions.maintenance;
   }
 
   /**
@@ -222,6 +234,15 @@ export class FeatureStore extends Construct {
    */
   public grantServe(grantee: iam.IGrantable): iam.Grant {
     return this.serve.function.grantInvoke(grantee);
+  }
+
+  /**
+   * Lets an identity erase entities, fill the online store from the history, and put files together.
+   *
+   * @param grantee the identity
+   */
+  public grantMaintenance(grantee: iam.IGrantable): iam.Grant {
+    return this.maintenance.function.grantInvoke(grantee);
   }
 
   /**
@@ -318,13 +339,16 @@ export class FeatureStore extends Construct {
     return this.metric('FeatureSkew', { statistic: cloudwatch.Stats.MAXIMUM, period: Duration.hours(1), ...props });
   }
 
-  /** Invocations that failed, of all three functions. */
+  /** Invocations that failed, of all four functions. */
   public metricErrors(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
     const period = props?.period ?? Duration.minutes(5);
     const of = ({ function: each }: HandlerFunction) => each.metricErrors({ period });
     return new cloudwatch.MathExpression({
-      expression: 'ingest + serve + skew',
-      usingMetrics: { ingest: of(this.ingest), serve: of(this.serve), skew: of(this.skew) },
+      expression: 'ingest + serve + skew + maintenance',
+      usingMetrics: {
+        ...{ ingest: of(this.ingest), serve: of(this.serve) },
+        ...{ skew: of(this.skew), maintenance: of(this.maintenance) },
+      },
       label: 'Failed invocations',
       ...props,
       period,
