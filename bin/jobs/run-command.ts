@@ -1,11 +1,10 @@
-import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { Queue } from '../../lambda/aws/queue';
 import type { AwsService } from '../../lambda/aws/service';
 import { Table } from '../../lambda/aws/table';
 import { recordOf, keyOf } from '../../lambda/batch-store/rows';
 import type { BatchRecord } from '../../lambda/queueing/batch-record';
 import { claimable } from '../../lambda/queueing/claim';
-import { UserError } from '../user-error';
+import { environmentOf } from '../aws-environment';
 import type { Letter, LetterFilter } from './letter';
 import { lettersTable } from './letters-table';
 import { findPlaces, type PlaceFlags, serviceFor } from './places';
@@ -87,22 +86,5 @@ function droppedBy(tableName: string, dynamodb: AwsService): (letter: Letter) =>
     const answer = known.get(key) ?? ask(item.tenant, item.batchId);
     known.set(key, answer);
     return answer;
-  };
-}
-
-/** The environment of the calls, with the credentials of whoever runs the command, wherever AWS's own tools find them. */
-async function environmentOf({ region, awsEndpoint }: JobsOptions): Promise<NodeJS.ProcessEnv> {
-  const { AWS_REGION, AWS_DEFAULT_REGION } = process.env;
-  const found = region ?? AWS_REGION ?? AWS_DEFAULT_REGION;
-  if (!found) throw new UserError('it is not known which region; pass --region or set AWS_REGION');
-  const { accessKeyId, secretAccessKey, sessionToken } = await defaultProvider()().catch((error: unknown) => {
-    throw new UserError(`no AWS credentials were found: ${(error as Error).message}`);
-  });
-  const { AWS_SESSION_TOKEN: _, ...own } = process.env;
-  return {
-    ...own,
-    ...{ AWS_REGION: found, AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey },
-    ...(sessionToken !== undefined && { AWS_SESSION_TOKEN: sessionToken }),
-    ...(awsEndpoint !== undefined && { AWS_ENDPOINT_URL: awsEndpoint }),
   };
 }
