@@ -132,7 +132,12 @@ export class DataPipeline extends Construct {
       ...props,
       ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
       ...{ definitionLayer: this.definitionLayer, landing: this.landing, bucket: this.bucket },
-      ...{ pointers: this.pointers, vectors: this.vectors, startsWithJob: startsWithJob(pipeline) },
+      ...{
+        pointers: this.pointers,
+        vectors: this.vectors,
+        startsWithJob: startsWithJob(pipeline),
+        hasJob: hasJob(pipeline),
+      },
       workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
       workerMemorySize: props.memorySize ?? 2048,
       functions: props.functions ?? {},

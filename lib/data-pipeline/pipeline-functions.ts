@@ -8,7 +8,7 @@ import type * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { DefinitionLayer } from '../handlers/definition-layer';
 import { HandlerFunction } from '../handlers/handler-function';
-import { INCOMING_PREFIX, REFERENCES_PREFIX } from '../policy/pipeline/prefixes';
+import { INCOMING_PREFIX, JOBS_PREFIX, REFERENCES_PREFIX } from '../policy/pipeline/prefixes';
 import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { DataBucket } from './data-bucket';
 import type { VectorBucket } from './vector-bucket';
@@ -25,6 +25,8 @@ export interface PipelineFunctionsProps {
   readonly vectors?: VectorBucket;
   /** Whether a Glue job reads what has landed, and the functions do not. */
   readonly startsWithJob: boolean;
+  /** Whether there is one at all, whose output the functions read. */
+  readonly hasJob: boolean;
   /** Limit of a call for a batch of shards. */
   readonly workerTimeout: Duration;
   readonly workerMemorySize: number;
@@ -40,8 +42,8 @@ export interface PipelineFunctionsProps {
 /** Where each function may do what. */
 interface Reach {
   readonly landing: readonly string[];
-  /** Actions on the objects of the pipeline's own bucket. */
-  readonly objects: readonly string[];
+  /** Actions on the objects of the pipeline's own bucket, with what their keys begin with. */
+  readonly objects: readonly (readonly [actions: readonly string[], prefixes: readonly string[]])[];
   readonly pointers: readonly string[];
   readonly embeds: boolean;
 }
@@ -66,7 +68,14 @@ export class PipelineFunctions {
       ...{ memorySize: props.workerMemorySize, timeout: props.workerTimeout },
       reach: {
         landing: [...incoming, REFERENCES_PREFIX],
-        objects: ['s3:GetObject', 's3:PutObject'],
+        // It makes what versions consist of, and no version.
+        objects: [
+          [
+            ['s3:GetObject', 's3:PutObject'],
+            ['cache/', 'objects/', 'staging/'],
+          ],
+          ...(props.hasJob ? ([[['s3:GetObject'], [JOBS_PREFIX]]] as const) : []),
+        ],
         pointers: [],
         embeds: true,
       },
@@ -76,7 +85,7 @@ export class PipelineFunctions {
       ...{ memorySize: 3072, timeout: Duration.minutes(15) },
       reach: {
         landing: [REFERENCES_PREFIX],
-        objects: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+        objects: [[['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], ['']]],
         pointers: ['dynamodb:Query', 'dynamodb:PutItem'],
         embeds: vectors !== undefined,
       },
@@ -86,7 +95,10 @@ export class PipelineFunctions {
       ...{ memorySize: 1024, timeout: Duration.minutes(5) },
       reach: {
         landing: [],
-        objects: ['s3:GetObject', 's3:PutObject'],
+        objects: [
+          [['s3:GetObject'], ['monitors/', 'objects/', 'staging/', 'versions/']],
+          [['s3:PutObject'], ['monitors/']],
+        ],
         pointers: ['dynamodb:Query', 'dynamodb:PutItem'],
         embeds: false,
       },
@@ -147,7 +159,7 @@ export class PipelineFunctions {
     if (reach.embeds) embeddingKey?.grantRead(handler);
     if (reach.pointers.length > 0) props.pointers.grant(handler, ...reach.pointers);
     if (reach.landing.length > 0) this.allowObjects(handler, props.landing, ['s3:GetObject'], reach.landing);
-    this.allowObjects(handler, props.bucket, reach.objects, ['']);
+    for (const [actions, prefixes] of reach.objects) this.allowObjects(handler, props.bucket, actions, prefixes);
     this.allowListing(handler, props.bucket);
     props.encryptionKey?.grant(handler, 'kms:GenerateDataKey');
     return handler;

@@ -72,7 +72,8 @@ function objectAction({ method, url }: WireRequest): string {
   const { pathname, searchParams } = new URL(url, 'http://s3');
   const [, , prefix, ...rest] = pathname.split('/');
   if (searchParams.has('versions')) return `s3:ListBucketVersions ${searchParams.get('prefix')!.split('/')[0]!}/`;
-  if (searchParams.get('list-type') === '2') return `s3:ListBucket ${searchParams.get('prefix')!.split('/')[0]!}/`;
+  if (searchParams.get('list-type') === '2' && searchParams.has('prefix'))
+    return `s3:ListBucket ${searchParams.get('prefix')!.split('/')[0]!}/`;
   const on = rest.length > 0 ? `${prefix}/` : '';
   if (method === 'DELETE' && searchParams.has('versionId')) return `s3:DeleteObjectVersion ${on}`;
   const isPartial = searchParams.has('uploadId') || searchParams.has('uploads');
