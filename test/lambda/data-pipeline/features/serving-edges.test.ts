@@ -33,7 +33,7 @@ async function served(
     { entity: 'customer', keys: ['c'] },
     { store: { read: () => Promise.resolve([row]) }, now: () => atMs, served: () => undefined },
   );
-  return answer[0]!.features as Record<string, ServedFeature>;
+  return answer[0]!.features;
 }
 
 describe('a value at the edge of its time to live', () => {
