@@ -70,10 +70,8 @@ export class PipelineFunctions {
         landing: [...incoming, REFERENCES_PREFIX],
         // It makes what versions consist of, and no version.
         objects: [
-          [
-            ['s3:GetObject', 's3:PutObject'],
-            ['cache/', 'objects/', 'staging/'],
-          ],
+          [['s3:GetObject'], ['cache/', 'staging/']],
+          [['s3:PutObject'], ['cache/', 'objects/', 'staging/']],
           ...(props.hasJob ? ([[['s3:GetObject'], [JOBS_PREFIX]]] as const) : []),
         ],
         pointers: [],
@@ -96,7 +94,7 @@ export class PipelineFunctions {
       reach: {
         landing: [],
         objects: [
-          [['s3:GetObject'], ['monitors/', 'objects/', 'staging/', 'versions/']],
+          [['s3:GetObject'], ['objects/', 'staging/', 'versions/']],
           [['s3:PutObject'], ['monitors/']],
         ],
         pointers: ['dynamodb:Query', 'dynamodb:PutItem'],
@@ -111,7 +109,6 @@ export class PipelineFunctions {
     vectors?.grantIndexes(
       this.steps,
       'CreateIndex',
-      'GetIndex',
       'DeleteIndex',
       'PutVectors',
       'QueryVectors',

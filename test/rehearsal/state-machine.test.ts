@@ -145,8 +145,7 @@ print(json.dumps({'execution': {k: e[k] for k in ['status', 'error', 'cause', 'o
       };
       const { status, output } = found.execution;
       if (status !== 'RUNNING') {
-        const told =
-          output === undefined ? {} : { output: JSON.parse(output) as Record<string, unknown> };
+        const told = output === undefined ? {} : { output: JSON.parse(output) as Record<string, unknown> };
         return { ...found, execution: { ...found.execution, ...told } };
       }
       await pause(100);

@@ -88,7 +88,7 @@ describe('a data pipeline', () => {
   it('lets the worker read and write objects, and never move the pointer', () => {
     expect(actionsOf(template, 'PipelineWorkerRole', 'dynamodb')).toEqual([]);
     expect(actionsOf(template, 'PipelineWorkerRole', 's3')).toEqual([
-      ...['s3:GetObject', 's3:GetObject', 's3:ListBucket', 's3:ListBucket', 's3:PutObject'],
+      ...['s3:GetObject', 's3:ListBucket', 's3:ListBucket', 's3:PutObject'],
     ]);
     expect(actionsOf(template, 'PipelineStepsRole', 'dynamodb')).toEqual(['dynamodb:PutItem', 'dynamodb:Query']);
     expect(actionsOf(template, 'PipelineStepsRole', 's3')).toContain('s3:DeleteObject');

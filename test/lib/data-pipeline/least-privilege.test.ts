@@ -84,7 +84,6 @@ const OF_PIPELINES: Readonly<
   'pipeline-worker': {
     role: 'PipelineWorkerRole',
     unseen: {
-      's3:GetObject objects/': 'a shard that was done before is read back where the definition redrives',
       's3:GetObject references/': 'rules that refer to a set read it',
       's3:ListBucket references/': 'the same',
       's3:ListBucket': NO_LIST,
@@ -95,13 +94,12 @@ const OF_PIPELINES: Readonly<
     role: 'PipelineStepsRole',
     unseen: {
       ...{ 's3:GetObject': WHOLE, 's3:PutObject': WHOLE, 's3:DeleteObject': WHOLE, 's3:ListBucket': WHOLE },
-      's3vectors:GetIndex': 'an index is looked up by whoever goes back to a version',
       'secretsmanager:DescribeSecret': BY_CDK,
     },
   },
   'pipeline-control': {
     role: 'PipelineControlRole',
-    unseen: { 's3:GetObject monitors/': 'the pinned profile is read before it is replaced', 's3:ListBucket': NO_LIST },
+    unseen: { 's3:ListBucket': NO_LIST },
   },
   retrieval: {
     role: 'RetrievalHandlerRole',
