@@ -4,6 +4,7 @@ import { compareSchemas, incompatible } from '../../lib/policy/features/compatib
 import { FeatureCompatibility, type FeatureDefinition } from '../../lib/policy/features/definition';
 import { validateFeatures } from '../../lib/policy/features/validate';
 import { UserError } from '../user-error';
+import type { MaintenanceFlags } from './maintenance';
 
 interface CheckFlags {
   readonly pinned: string;
@@ -16,7 +17,10 @@ interface IngestFlags {
   readonly awsEndpoint?: string;
 }
 
-/** The command `features`: checks a change of a definition before anybody deploys it, and sends records in. */
+/**
+ * The command `features`: checks a change of a definition before anybody deploys it, sends records in, and looks after what
+ * is deployed.
+ */
 export function featuresProgram(print: (text: string) => void): Command {
   const features = new Command('features').description('look after definitions of features');
   features
@@ -57,7 +61,39 @@ Example, with npm start serving features, whose announcement names function and 
       const { ingestRecords } = await import('./ingest-records');
       if (!(await ingestRecords(file, flags, print))) process.exitCode = 2;
     });
+  for (const command of maintenanceCommands(print)) features.addCommand(command);
   return features;
+}
+
+/** The commands that look after what a deployed feature store keeps. */
+function maintenanceCommands(print: (text: string) => void): Command[] {
+  const command = (action: string, description: string) =>
+    new Command(action)
+      .description(description)
+      .requiredOption('--function <name>', 'name or ARN of the feature store’s function `maintenance`')
+      .option('--region <region>', 'region of the function')
+      .option('--aws-endpoint <url>', 'where AWS is emulated')
+      .action(
+        async ({ function: name, region, awsEndpoint, ...request }: MaintenanceFlags & Record<string, string>) => {
+          const { maintain } = await import('./maintenance');
+          const where = { function: name, ...(region !== undefined && { region }) };
+          await maintain(
+            { ...where, ...(awsEndpoint !== undefined && { awsEndpoint }) },
+            { action, ...request },
+            print,
+          );
+        },
+      );
+  return [
+    command('erase', 'forget an entity: online, in the history, in refusals and in results of queries')
+      .requiredOption('--entity <name>', 'what it is, such as customer')
+      .requiredOption('--key <key>', 'which one'),
+    command('backfill', 'fill the online store from the history')
+      .requiredOption('--entity <name>', 'what it is, such as customer')
+      .option('--first-day <day>', 'day of the first events, UTC')
+      .option('--last-day <day>', 'day of the last events, UTC'),
+    command('compact', 'put small files of the history together, as the schedule does'),
+  ];
 }
 
 /**

@@ -9,6 +9,8 @@ export interface ListedObject {
   readonly bytes: number;
   /** Without its quotation marks. */
   readonly etag: string;
+  /** When it was written, milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 /** Lists the objects of a bucket whose keys have a prefix, in the order of their keys, page by page as they are asked for. */
@@ -32,6 +34,7 @@ export async function* listObjects(
         key: decodeURIComponent(key.replaceAll('+', ' ')),
         bytes: Number(elementOf(contents!, 'Size')),
         etag: (elementOf(contents!, 'ETag') ?? '').replaceAll('"', ''),
+        modifiedMs: Date.parse(elementOf(contents!, 'LastModified') ?? ''),
       };
     }
     token = elementOf(xml, 'NextContinuationToken');
@@ -39,7 +42,7 @@ export async function* listObjects(
 }
 
 /** A bucket is spoken to by its host, or, at an emulator, whose host has one name, by its path. */
-function bucketAddress(service: AwsService, bucket: string): { readonly origin: URL; readonly path: string } {
+export function bucketAddress(service: AwsService, bucket: string): { readonly origin: URL; readonly path: string } {
   if (service.isElsewhere) return { origin: service.origin, path: `/${escapedFully(bucket)}` };
   return { origin: new URL(`${service.origin.protocol}//${bucket}.${service.origin.host}`), path: '/' };
 }

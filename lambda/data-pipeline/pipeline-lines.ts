@@ -1,4 +1,6 @@
+import type { IndexSwitch } from './retrieval/switch-index';
 import type { Audit } from './running/steps';
+import type { Publication } from './versions/publish';
 
 /** Under which names a pipeline publishes its metrics. */
 export interface PipelineMetricsNames {
@@ -14,6 +16,13 @@ export interface PipelineMetricsNames {
 export function auditLines(audit: Audit, at: number, { namespace, pipeline }: PipelineMetricsNames): string[] {
   const { version, isHeld, held, faultRate, counts, findings } = audit;
   const alarms = findings.filter(({ isAlarm }) => isAlarm);
+  const watermarkAge = findings.find(({ monitor }) => monitor === 'freshness')?.value;
+  const drifts = findings.filter(({ monitor }) => monitor.startsWith('drift.')).map(({ value }) => value);
+  const seen = {
+    // Of records none of which has a time, the age is not a number.
+    ...(watermarkAge !== undefined && Number.isFinite(watermarkAge) && { PipelineWatermarkAge: watermarkAge }),
+    ...(drifts.length > 0 && { PipelineDrift: Math.max(...drifts) }),
+  };
   const metrics = [
     { Name: 'PipelineRecordsRead', Unit: 'Count' },
     { Name: 'PipelineRecordsPublished', Unit: 'Count' },
@@ -21,12 +30,10 @@ export function auditLines(audit: Audit, at: number, { namespace, pipeline }: Pi
     { Name: 'PipelineFaultRate', Unit: 'Percent' },
     { Name: 'PipelineVersionsHeld', Unit: 'Count' },
     { Name: 'PipelineAnomalies', Unit: 'Count' },
+    ...Object.keys(seen).map((Name) => ({ Name, Unit: Name === 'PipelineWatermarkAge' ? 'Seconds' : 'None' })),
   ];
   const head = {
-    _aws: {
-      Timestamp: at,
-      CloudWatchMetrics: [{ Namespace: namespace, Dimensions: [['Pipeline']], Metrics: metrics }],
-    },
+    ...metricsOf(namespace, at, [['Pipeline']], metrics),
     Pipeline: pipeline,
     level: isHeld || alarms.length > 0 ? 'warn' : 'info',
     message: 'pipeline audited',
@@ -38,6 +45,7 @@ export function auditLines(audit: Audit, at: number, { namespace, pipeline }: Pi
     PipelineFaultRate: faultRate * 100,
     PipelineVersionsHeld: isHeld ? 1 : 0,
     PipelineAnomalies: alarms.length,
+    ...seen,
   };
   return [
     head,
@@ -51,4 +59,72 @@ export function auditLines(audit: Audit, at: number, { namespace, pipeline }: Pi
       detail,
     })),
   ].map((line) => JSON.stringify(line));
+}
+
+/** How long each stage worked on a batch of shards. */
+export function stageLines(
+  seconds: Readonly<Record<string, number>>,
+  at: number,
+  { namespace, pipeline }: PipelineMetricsNames,
+): string[] {
+  return Object.entries(seconds).map(([stage, spent]) =>
+    JSON.stringify({
+      ...metricsOf(namespace, at, [['Pipeline', 'Stage']], [{ Name: 'PipelineStageSeconds', Unit: 'Seconds' }]),
+      ...{ Pipeline: pipeline, Stage: stage, level: 'info', message: 'pipeline stage', PipelineStageSeconds: spent },
+    }),
+  );
+}
+
+/** When readers got a version, as seconds since 1970: what its age is told by. */
+export function publishedLine(
+  { outcome, version }: Publication,
+  at: number,
+  { namespace, pipeline }: PipelineMetricsNames,
+): string {
+  const isNew = outcome === 'published';
+  return JSON.stringify({
+    ...(isNew && metricsOf(namespace, at, [['Pipeline']], [{ Name: 'PipelinePublishedAt', Unit: 'Seconds' }])),
+    ...{ Pipeline: pipeline, level: 'info', message: `pipeline version ${outcome}`, version },
+    ...(isNew && { PipelinePublishedAt: Math.floor(at / 1000) }),
+  });
+}
+
+/** Golden queries that one line lists at the most. */
+const MOST_MISSED = 20;
+
+/** What became of a version's index: which part of the golden set it finds, in per cent, and when it took over. */
+export function indexLine(
+  { isSwitched, recall, missed, index }: IndexSwitch,
+  at: number,
+  { namespace, pipeline }: PipelineMetricsNames,
+): string {
+  const values = {
+    ...(recall !== undefined && { PipelineIndexRecall: recall * 100 }),
+    PipelineIndexesKept: isSwitched ? 0 : 1,
+    ...(isSwitched && { PipelineIndexedAt: Math.floor(at / 1000) }),
+  };
+  const units = { PipelineIndexRecall: 'Percent', PipelineIndexesKept: 'Count', PipelineIndexedAt: 'Seconds' } as const;
+  const metrics = Object.keys(values).map((Name) => ({ Name, Unit: units[Name as keyof typeof units] }));
+  return JSON.stringify({
+    ...metricsOf(namespace, at, [['Pipeline']], metrics),
+    ...{ Pipeline: pipeline, level: isSwitched ? 'info' : 'warn', message: 'pipeline index', index, isSwitched },
+    ...values,
+    missed: missed.slice(0, MOST_MISSED),
+  });
+}
+
+interface Metric {
+  readonly Name: string;
+  readonly Unit: string;
+}
+
+function metricsOf(
+  namespace: string,
+  at: number,
+  dimensions: readonly (readonly string[])[],
+  metrics: readonly Metric[],
+): object {
+  return {
+    _aws: { Timestamp: at, CloudWatchMetrics: [{ Namespace: namespace, Dimensions: dimensions, Metrics: metrics }] },
+  };
 }

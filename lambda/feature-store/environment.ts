@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import type { FeatureDefinition } from '../../lib/policy/features/definition';
 import { Bucket } from '../aws/bucket';
+import { listObjects } from '../aws/object-list';
+import { listVersions, removeVersion } from '../aws/object-versions';
 import { awsService } from '../aws/service';
 import type { FeatureMetricsNames } from '../data-pipeline/features/feature-lines';
+import type { OfflineObjects } from '../data-pipeline/features/offline-objects';
 import type { OnlineStore } from '../data-pipeline/features/online-store';
 import type { ServedSample } from '../data-pipeline/features/served-sample';
 import { samplePrefix } from '../data-pipeline/features/skew-round';
@@ -41,6 +44,40 @@ export function onlineStore(environment: Environment, name: string, lost: (error
 /** The bucket of offline tables, samples and quarantine. */
 export function offlineBucket(environment: Environment, timeoutMs = BUCKET_TIMEOUT_MS): Bucket {
   return new Bucket(awsService(environment, 's3', timeoutMs), requiredVariable(environment, 'OFFLINE_BUCKET'));
+}
+
+/** The same bucket, for those who look after what lies in it. */
+export function offlineObjects(environment: Environment): OfflineObjects {
+  const bucket = offlineBucket(environment);
+  const service = awsService(environment, 's3', BUCKET_TIMEOUT_MS);
+  const name = requiredVariable(environment, 'OFFLINE_BUCKET');
+  async function* stream(key: string): AsyncGenerator<Uint8Array> {
+    const object = await bucket.get(key);
+    if (object) yield* object.body;
+  }
+  return {
+    list: (prefix) => listObjects(service, name, prefix),
+    stream,
+    get: async (key) => {
+      const object = await bucket.get(key);
+      if (!object) return undefined;
+      const pieces: Uint8Array[] = [];
+      for await (const piece of object.body) pieces.push(piece);
+      return Buffer.concat(pieces);
+    },
+    put: async (key, body) => void (await bucket.put(key, body)),
+    remove: (key) => bucket.remove(key),
+    purge: async (prefix) => {
+      let purged = 0;
+      for await (const version of listVersions(service, name, prefix)) {
+        // A marker that is the last of an object says that there is nothing, and holds nothing.
+        if (version.isLatest) continue;
+        await removeVersion(service, name, version);
+        purged++;
+      }
+      return purged;
+    },
+  };
 }
 
 /** Puts samples of what was served where a round of skew finds them. */

@@ -80,6 +80,11 @@ export class TableOnlineStore implements OnlineStore {
     }
   }
 
+  /** {@inheritDoc OnlineStore.remove} */
+  public async remove(entity: string, key: string): Promise<void> {
+    await this.table.remove({ id: idOf(entity, key) });
+  }
+
   private pause(attempt: number): Promise<void> {
     return this.service.pause(this.service.random() * Math.min(MOST_PAUSE_MS, 5 * 2 ** attempt));
   }

@@ -54,6 +54,11 @@ export class ValkeyOnlineStore implements OnlineStore {
     await this.trip([{ script: KEEP_NEWEST, keys: [this.keyOf(entity, key)], args: [String(lifeMs), ...values] }]);
   }
 
+  /** {@inheritDoc OnlineStore.remove} */
+  public async remove(entity: string, key: string): Promise<void> {
+    await this.trip([{ call: 'DEL', args: [this.keyOf(entity, key)] }]);
+  }
+
   private keyOf(entity: string, key: string): string {
     return `features:{${this.name}}:${entity}:${key}`;
   }

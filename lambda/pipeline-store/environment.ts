@@ -15,8 +15,8 @@ import {
   type ReferenceFiles,
   type References,
 } from '../data-pipeline/reading/references';
-import { afterJob } from '../data-pipeline/running/after-job';
-import { PipelineSteps } from '../data-pipeline/running/steps';
+import { legsOf } from '../data-pipeline/running/legs';
+import { PipelineSteps, type StepPorts } from '../data-pipeline/running/steps';
 import type { VersionPorts } from '../data-pipeline/versions/publish';
 import { type Environment, requiredVariable } from '../security/environment';
 import { BucketStore } from './bucket-store';
@@ -69,8 +69,8 @@ export function runFiles(environment: Environment, prefix: string, isJobOutput: 
   return new LandingFiles(new Bucket(service, bucket), service, bucket, prefix);
 }
 
-/** The steps of runs. */
-export function pipelineSteps(environment: Environment): PipelineSteps {
+/** The steps of runs, for each leg of the pipeline. */
+export function pipelineSteps(environment: Environment): PipelineSteps[] {
   const pipeline = pipelineOf(environment);
   const { store, pointers } = versionPorts(environment, pipeline.name);
   const references = referenceFiles(environment);
@@ -78,8 +78,7 @@ export function pipelineSteps(environment: Environment): PipelineSteps {
   const functions = JSON.parse(environment.FUNCTIONS ?? '{}') as Readonly<Record<string, string>>;
   const invoker = awsService(environment, 'lambda', FUNCTION_TIMEOUT_MS);
   const { COST_PER_GIGABYTE: cost } = environment;
-  return new PipelineSteps({
-    pipeline: afterJob(pipeline),
+  const ports: Omit<StepPorts, 'pipeline'> = {
     active: indexPointers(environment, pipeline.name),
     ...{ store, pointers, spill: new FileSpill(tmpdir()) },
     work: {
@@ -93,7 +92,8 @@ export function pipelineSteps(environment: Environment): PipelineSteps {
       return sets;
     },
     golden: () => loadGoldenSet(pipeline, references),
-  });
+  };
+  return legsOf(pipeline).map((leg) => new PipelineSteps({ ...ports, pipeline: leg }));
 }
 
 /**

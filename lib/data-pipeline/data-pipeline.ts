@@ -1,5 +1,5 @@
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
-import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
@@ -73,6 +73,15 @@ export class DataPipeline extends Construct {
   /** Value of the metrics' dimension `Pipeline`. */
   public readonly pipelineName: string;
 
+  /** Names of the stages, in their order. */
+  public readonly stageNames: string[];
+
+  /** Per cent of the records that may be at fault in a version that is published. */
+  public readonly mostFaultPercent: number;
+
+  /** Whether there are Glue jobs among the stages, and the first of them is the first stage. */
+  private readonly jobs?: { readonly areFirst: boolean };
+
   /** The properties by which `Retrieval` reaches the same endpoint, bucket and key. */
   private readonly metrics: MetricFamily;
   private readonly props: DataPipelineProps;
@@ -83,6 +92,9 @@ export class DataPipeline extends Construct {
     const pipeline = resolvePipeline(props.definition);
     validatePipelineProps(pipeline, props);
     this.props = props;
+    if (hasJob(pipeline)) this.jobs = { areFirst: startsWithJob(pipeline) };
+    this.stageNames = pipeline.stages.map(({ name }) => name);
+    this.mostFaultPercent = pipeline.mostFaultRate * 100;
     this.metricsNamespace = props.metricsNamespace ?? 'InferencePlatform';
     this.pipelineName = `${Stack.of(this).stackName}-${pipeline.name}-${this.node.addr.slice(-8)}`;
     this.metrics = new MetricFamily(this, {
@@ -127,7 +139,12 @@ export class DataPipeline extends Construct {
       ...props,
       ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
       ...{ definitionLayer: this.definitionLayer, landing: this.landing, bucket: this.bucket },
-      ...{ pointers: this.pointers, vectors: this.vectors, hasJob: hasJob(pipeline) },
+      ...{
+        pointers: this.pointers,
+        vectors: this.vectors,
+        startsWithJob: startsWithJob(pipeline),
+        hasJob: hasJob(pipeline),
+      },
       workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
       workerMemorySize: props.memorySize ?? 2048,
       functions: props.functions ?? {},
@@ -151,6 +168,17 @@ export class DataPipeline extends Construct {
    */
   public grantLand(grantee: iam.IGrantable): iam.Grant {
     return this.landing.grantPut(grantee, `${INCOMING_PREFIX}*`);
+  }
+
+  /**
+   * Lets the role of a Glue job among the stages read what the job is given and write what it gives.
+   *
+   * @param grantee the job's role
+   */
+  public grantJob(grantee: iam.IGrantable): void {
+    if (!this.jobs) throw new Error('grantJob needs a glueJob stage in the definition');
+    if (this.jobs.areFirst) this.landing.grantRead(grantee, `${INCOMING_PREFIX}*`);
+    this.bucket.grantReadWrite(grantee, `${JOBS_PREFIX}*`);
   }
 
   /**
@@ -215,6 +243,59 @@ export class DataPipeline extends Construct {
     return this.metrics.sum('PipelineAnomalies', props);
   }
 
+  /**
+   * Seconds that the newest record is old, of the time that the run is for. Told where the definition has a `timeField`
+   * and `mostAgeSeconds`.
+   */
+  public metricWatermarkAge(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metrics.maximum('PipelineWatermarkAge', props);
+  }
+
+  /** Population stability index of the worst watched field, against the pinned version. */
+  public metricDrift(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metrics.maximum('PipelineDrift', props);
+  }
+
+  /**
+   * Seconds since readers got a version, as of each period. Known for as long as a version was published in what is looked at.
+   */
+  public metricVersionAge(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    return this.age('PipelinePublishedAt', 'Age of the version', props);
+  }
+
+  /** Seconds since an index took over, as {@link metricVersionAge} tells it of versions. */
+  public metricIndexAge(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    return this.age('PipelineIndexedAt', 'Age of the index', props);
+  }
+
+  /** Per cent of the golden set that an index was found to answer, of the worst one: also of one that did not take over. */
+  public metricIndexRecall(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metrics.minimum('PipelineIndexRecall', props);
+  }
+
+  /** Indexes that found too little of the golden set, so that the one before still answers. */
+  public metricIndexesKept(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metrics.sum('PipelineIndexesKept', props);
+  }
+
+  /** Seconds that a stage worked, over all shards. */
+  public metricStageTime(stage: string, props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.metrics.sum('PipelineStageSeconds', {
+      dimensionsMap: { Pipeline: this.pipelineName, Stage: stage },
+      ...props,
+    });
+  }
+
+  /** Milliseconds that a run took. */
+  public metricRunTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricTime({ statistic: cloudwatch.Stats.MAXIMUM, ...props });
+  }
+
+  /** Runs that ended well: their version is the one that readers see. */
+  public metricSucceeded(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.stateMachine.metricSucceeded(props);
+  }
+
   /** Runs that failed: also those whose version was held back, refused or overtaken. */
   public metricFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.stateMachine.metricFailed(props);
@@ -227,6 +308,17 @@ export class DataPipeline extends Construct {
    */
   public get _embedding(): EmbeddingAccess & Pick<DataPipelineProps, 'encryptionKey'> {
     return this.props;
+  }
+
+  private age(metricName: string, label: string, props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    const period = props?.period ?? Duration.hours(1);
+    return new cloudwatch.MathExpression({
+      expression: 'EPOCH(FILL(at, REPEAT)) - FILL(at, REPEAT)',
+      usingMetrics: { at: this.metrics.maximum(metricName, { period }) },
+      label,
+      ...props,
+      period,
+    });
   }
 
   private addPointers({ encryptionKey, removalPolicy }: DataPipelineProps): dynamodb.Table {
@@ -267,6 +359,10 @@ export class DataPipeline extends Construct {
 }
 
 function hasJob({ stages }: ResolvedPipeline): boolean {
+  return stages.some(({ work }) => work.kind === 'glueJob');
+}
+
+function startsWithJob({ stages }: ResolvedPipeline): boolean {
   return stages[0]?.work.kind === 'glueJob';
 }
 

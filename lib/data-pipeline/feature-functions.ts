@@ -13,7 +13,14 @@ import type { IResponseCache } from '../handlers/interfaces';
 import type { FeatureDefinition } from '../policy/features/definition';
 import { acknowledge, wildcardFinding } from '../security/acknowledge';
 import type { DataBucket } from './data-bucket';
-import { OFFLINE_PREFIX, QUARANTINE_PREFIX, SAMPLES_PREFIX } from '../policy/features/prefixes';
+import {
+  COMPACTION_PREFIX,
+  ERASURES_PREFIX,
+  OFFLINE_PREFIX,
+  QUARANTINE_PREFIX,
+  RESULTS_PREFIX,
+  SAMPLES_PREFIX,
+} from '../policy/features/prefixes';
 
 /** The functions wait this long for Valkey: longer than a request for a chat would, since a batch is behind it. */
 const STORE_TIMEOUT_MS = 500;
@@ -29,6 +36,7 @@ export interface FeatureFunctionsProps {
   readonly vpc?: ec2.IVpc;
   readonly sampleRate?: number;
   readonly trainingDays?: string[];
+  readonly compactionSchedule?: events.Schedule;
   readonly metricsNamespace: string;
   readonly storeName: string;
   readonly encryptionKey?: kms.IKey;
@@ -42,6 +50,7 @@ interface HandlerSettings {
   readonly description: string;
   readonly memorySize: number;
   readonly timeout: Duration;
+  readonly reservedConcurrency?: number;
   readonly reachesOnlineStore: boolean;
   readonly environment?: Record<string, string>;
 }
@@ -51,6 +60,7 @@ export class FeatureFunctions {
   public readonly ingest: HandlerFunction;
   public readonly serve: HandlerFunction;
   public readonly skew: HandlerFunction;
+  public readonly maintenance: HandlerFunction;
 
   public constructor(
     private readonly scope: Construct,
@@ -59,6 +69,7 @@ export class FeatureFunctions {
     this.ingest = this.addIngest();
     this.serve = this.addServe();
     this.skew = this.addSkew();
+    this.maintenance = this.addMaintenance();
   }
 
   private addIngest(): HandlerFunction {
@@ -114,6 +125,52 @@ export class FeatureFunctions {
       description: `Compares the features of ${definition.name} as served with those trained on`,
       schedule: events.Schedule.rate(Duration.hours(1)),
       targets: [new targets.LambdaFunction(handler.function, { retryAttempts: 1 })],
+    });
+    return handler;
+  }
+
+  /** One at a time: what is put together must not be what is being erased. */
+  private addMaintenance(): HandlerFunction {
+    const { definition, bucket, onlineTable } = this.props;
+    const handler = this.addHandler('Maintenance', {
+      handler: 'feature-maintenance',
+      description: `Puts files of ${definition.name} together, erases entities and fills the online store`,
+      memorySize: 2048,
+      timeout: Duration.minutes(15),
+      reservedConcurrency: 1,
+      reachesOnlineStore: true,
+    });
+    onlineTable?.grant(handler, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem');
+    const kept = [OFFLINE_PREFIX, QUARANTINE_PREFIX, COMPACTION_PREFIX];
+    this.allowObjects(handler, ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], kept);
+    this.allowObjects(handler, ['s3:GetObject', 's3:DeleteObject'], [RESULTS_PREFIX]);
+    const versioned = [OFFLINE_PREFIX, QUARANTINE_PREFIX, RESULTS_PREFIX];
+    this.allowObjects(handler, ['s3:DeleteObjectVersion'], versioned);
+    this.allowObjects(handler, ['s3:PutObject'], [ERASURES_PREFIX]);
+    // Without the right to list, S3 says 403 of a note that is not there.
+    handler.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [bucket.bucketArn],
+        conditions: { StringLike: { 's3:prefix': [...versioned, COMPACTION_PREFIX].map((prefix) => `${prefix}*`) } },
+      }),
+    );
+    handler.role.addToPolicy(
+      new iam.PolicyStatement({
+        actions: ['s3:ListBucketVersions'],
+        resources: [bucket.bucketArn],
+        conditions: { StringLike: { 's3:prefix': versioned.map((prefix) => `${prefix}*`) } },
+      }),
+    );
+    new events.Rule(this.scope, 'CompactionSchedule', {
+      description: `Puts small files of the features of ${definition.name} together`,
+      schedule: this.props.compactionSchedule ?? events.Schedule.rate(Duration.hours(6)),
+      targets: [
+        new targets.LambdaFunction(handler.function, {
+          event: events.RuleTargetInput.fromObject({ action: 'compact' }),
+          retryAttempts: 1,
+        }),
+      ],
     });
     return handler;
   }

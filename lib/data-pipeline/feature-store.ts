@@ -2,6 +2,7 @@ import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type * as events from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as logs from 'aws-cdk-lib/aws-logs';
@@ -83,6 +84,13 @@ export interface FeatureStoreProps extends FeatureSettings {
   readonly vpc?: ec2.IVpc;
 
   /**
+   * When small files of the history are put together.
+   *
+   * @default Schedule.rate(Duration.hours(6))
+   */
+  readonly compactionSchedule?: events.Schedule;
+
+  /**
    * Namespace of the metrics.
    *
    * @default 'InferencePlatform'
@@ -149,6 +157,9 @@ export class FeatureStore extends Construct {
   /** Compares what is served with what was trained on, each hour. */
   public readonly skew: HandlerFunction;
 
+  /** Puts small files of the history together, erases entities, and fills the online store from the history. */
+  public readonly maintenance: HandlerFunction;
+
   /** Namespace of the metrics. */
   public readonly metricsNamespace: string;
 
@@ -203,6 +214,7 @@ export class FeatureStore extends Construct {
     this.ingest = functions.ingest;
     this.serve = functions.serve;
     this.skew = functions.skew;
+    this.maintenance = functions.maintenance;
   }
 
   /**
@@ -231,6 +243,15 @@ export class FeatureStore extends Construct {
    */
   public grantServe(grantee: iam.IGrantable): iam.Grant {
     return this.serve.function.grantInvoke(grantee);
+  }
+
+  /**
+   * Lets an identity erase entities, fill the online store from the history, and put files together.
+   *
+   * @param grantee the identity
+   */
+  public grantMaintenance(grantee: iam.IGrantable): iam.Grant {
+    return this.maintenance.function.grantInvoke(grantee);
   }
 
   /**
@@ -297,6 +318,16 @@ export class FeatureStore extends Construct {
     return this.metrics.sum('FeatureReadingsMissing', props);
   }
 
+  /** Milliseconds that a call for features took, 99th percentile. */
+  public metricServeTime(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.serve.function.metricDuration({ statistic: cloudwatch.Stats.p(99), ...props });
+  }
+
+  /** Batches that could not be taken in. */
+  public metricIngestErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.ingest.function.metricErrors(props);
+  }
+
   /** Per cent of the values that were asked for and were too old, where at least a hundred were. */
   public metricStaleShare(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
     const period = props?.period ?? Duration.minutes(5);
@@ -317,13 +348,16 @@ export class FeatureStore extends Construct {
     return this.metrics.maximum('FeatureSkew', { period: Duration.hours(1), ...props });
   }
 
-  /** Invocations that failed, of all three functions. */
+  /** Invocations that failed, of all four functions. */
   public metricErrors(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
     const period = props?.period ?? Duration.minutes(5);
     const of = ({ function: each }: HandlerFunction) => each.metricErrors({ period });
     return new cloudwatch.MathExpression({
-      expression: 'ingest + serve + skew',
-      usingMetrics: { ingest: of(this.ingest), serve: of(this.serve), skew: of(this.skew) },
+      expression: 'ingest + serve + skew + maintenance',
+      usingMetrics: {
+        ...{ ingest: of(this.ingest), serve: of(this.serve) },
+        ...{ skew: of(this.skew), maintenance: of(this.maintenance) },
+      },
       label: 'Failed invocations',
       ...props,
       period,

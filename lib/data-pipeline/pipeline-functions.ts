@@ -25,6 +25,9 @@ export interface PipelineFunctionsProps {
   readonly bucket: DataBucket;
   readonly pointers: dynamodb.Table;
   readonly vectors?: VectorBucket;
+  /** Whether a Glue job reads what has landed, and the functions do not. */
+  readonly startsWithJob: boolean;
+  /** Whether there is one at all, whose output the functions read. */
   readonly hasJob: boolean;
   /** Limit of a call for a batch of shards. */
   readonly workerTimeout: Duration;
@@ -43,8 +46,8 @@ export interface PipelineFunctionsProps {
 /** Where each function may do what. */
 interface Reach {
   readonly landing: readonly string[];
-  /** Actions on the objects of the pipeline's own bucket. */
-  readonly objects: readonly string[];
+  /** Actions on the objects of the pipeline's own bucket, with what their keys begin with. */
+  readonly objects: readonly (readonly [actions: readonly string[], prefixes: readonly string[]])[];
   readonly pointers: readonly string[];
   readonly embeds: boolean;
 }
@@ -63,13 +66,18 @@ export class PipelineFunctions {
     private readonly props: PipelineFunctionsProps,
   ) {
     const { name, vectors } = props;
-    const job = props.hasJob ? [] : [INCOMING_PREFIX];
+    const incoming = props.startsWithJob ? [] : [INCOMING_PREFIX];
     this.worker = this.add('Worker', {
       ...{ handler: 'pipeline-stage', description: `Takes records of the pipeline ${name} through its stages` },
       ...{ memorySize: props.workerMemorySize, timeout: props.workerTimeout },
       reach: {
-        landing: [...job, REFERENCES_PREFIX],
-        objects: ['s3:GetObject', 's3:PutObject'],
+        landing: [...incoming, REFERENCES_PREFIX],
+        // It makes what versions consist of, and no version.
+        objects: [
+          [['s3:GetObject'], ['cache/', 'staging/']],
+          [['s3:PutObject'], ['cache/', 'objects/', 'staging/']],
+          ...(props.hasJob ? ([[['s3:GetObject'], [JOBS_PREFIX]]] as const) : []),
+        ],
         pointers: [],
         embeds: true,
       },
@@ -79,7 +87,7 @@ export class PipelineFunctions {
       ...{ memorySize: 3072, timeout: Duration.minutes(15) },
       reach: {
         landing: [REFERENCES_PREFIX],
-        objects: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'],
+        objects: [[['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], ['']]],
         pointers: ['dynamodb:Query', 'dynamodb:PutItem'],
         embeds: vectors !== undefined,
       },
@@ -89,7 +97,10 @@ export class PipelineFunctions {
       ...{ memorySize: 1024, timeout: Duration.minutes(5) },
       reach: {
         landing: [],
-        objects: ['s3:GetObject', 's3:PutObject'],
+        objects: [
+          [['s3:GetObject'], ['objects/', 'staging/', 'versions/']],
+          [['s3:PutObject'], ['monitors/']],
+        ],
         pointers: ['dynamodb:Query', 'dynamodb:PutItem'],
         embeds: false,
       },
@@ -99,18 +110,9 @@ export class PipelineFunctions {
       // The version that the ARN names; a grant of the L2 would take in all others.
       this.worker.role.addToPolicy(new iam.PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: called }));
     }
-    vectors?.grantIndexes(
-      this.steps,
-      'CreateIndex',
-      'GetIndex',
-      'DeleteIndex',
-      'PutVectors',
-      'QueryVectors',
-      'GetVectors',
-    );
+    vectors?.grantIndexes(this.steps, 'CreateIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors');
     this.allowListing(this.worker, props.landing, [REFERENCES_PREFIX]);
-    this.allowListing(this.steps, props.landing, [...job, REFERENCES_PREFIX]);
-    if (props.hasJob) this.allowListing(this.steps, props.bucket, [JOBS_PREFIX]);
+    this.allowListing(this.steps, props.landing, [...incoming, REFERENCES_PREFIX]);
   }
 
   private add(
@@ -150,7 +152,7 @@ export class PipelineFunctions {
     if (reach.embeds) grantEmbedding(handler, props);
     if (reach.pointers.length > 0) props.pointers.grant(handler, ...reach.pointers);
     if (reach.landing.length > 0) this.allowObjects(handler, props.landing, ['s3:GetObject'], reach.landing);
-    this.allowObjects(handler, props.bucket, reach.objects, ['']);
+    for (const [actions, prefixes] of reach.objects) this.allowObjects(handler, props.bucket, actions, prefixes);
     this.allowListing(handler, props.bucket);
     props.encryptionKey?.grant(handler, 'kms:GenerateDataKey');
     return handler;

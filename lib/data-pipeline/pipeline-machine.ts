@@ -40,8 +40,9 @@ export class PipelineMachine extends Construct {
   public constructor(scope: Construct, id: string, props: PipelineMachineProps) {
     super(scope, id);
     const { pipeline, worker, steps, bucket, landing, publishGate } = props;
-    const [first] = pipeline.stages;
-    const jobName = first?.work.kind === 'glueJob' ? props.glueJobs?.[first.work.name] : undefined;
+    const jobs = pipeline.stages.flatMap(({ name, work }) =>
+      work.kind === 'glueJob' ? [{ stage: name, jobName: props.glueJobs![work.name]! }] : [],
+    );
     const maxConcurrency = props.maxConcurrency ?? 10;
     const stack = Stack.of(this);
     const log = new logs.LogGroup(this, 'Log', {
@@ -60,7 +61,8 @@ export class PipelineMachine extends Construct {
       incomingPrefix: INCOMING_PREFIX,
       runsPrefix: RUNS_PREFIX,
       jobsPrefix: JOBS_PREFIX,
-      jobName,
+      jobs,
+      startsWithJob: pipeline.stages[0]?.work.kind === 'glueJob',
       gateArn: publishGate?.functionArn,
       holdsOnAnomaly: props.holdOnAnomaly ?? false,
       hasIndex: pipeline.retrieval !== undefined,
@@ -83,23 +85,27 @@ export class PipelineMachine extends Construct {
     acknowledgeLint(this.stateMachine, {
       W3005: 'The CDK makes the order of role and state machine explicit, which a reference would do as well.',
     });
-    this.grantTasks(props, jobName);
+    this.grantTasks(
+      props,
+      jobs.map(({ jobName }) => jobName),
+    );
     this.grantMap(bucket, props);
     acknowledge(this.role, {
       'AwsSolutions-IAM5[Resource::*]': 'Delivery of logs and X-Ray have no resource-level permissions.',
     });
   }
 
-  private grantTasks({ worker, steps, publishGate }: PipelineMachineProps, jobName: string | undefined): void {
+  private grantTasks({ worker, steps, publishGate }: PipelineMachineProps, jobNames: readonly string[]): void {
     // A grant of the L2 would take in every version and alias of the functions.
     const functions = [worker.function, steps.function, ...(publishGate ? [publishGate] : [])];
     const resources = functions.map(({ functionArn }) => functionArn);
     this.role.addToPolicy(new iam.PolicyStatement({ actions: ['lambda:InvokeFunction'], resources }));
-    if (jobName === undefined) return;
+    if (jobNames.length === 0) return;
+    const job = (resourceName: string) => Stack.of(this).formatArn({ service: 'glue', resource: 'job', resourceName });
     this.role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['glue:StartJobRun', 'glue:GetJobRun', 'glue:GetJobRuns', 'glue:BatchStopJobRun'],
-        resources: [Stack.of(this).formatArn({ service: 'glue', resource: 'job', resourceName: jobName })],
+        resources: [...new Set(jobNames)].map(job),
       }),
     );
   }

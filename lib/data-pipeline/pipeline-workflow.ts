@@ -1,6 +1,12 @@
 import { Stack } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 
+/** A Glue job that is the work of a stage. */
+export interface WorkflowJob {
+  readonly stage: string;
+  readonly jobName: string;
+}
+
 /** What a pipeline's state machine is made of: names and ARNs, which may be tokens. */
 export interface WorkflowSettings {
   /** Does one step of a run, or a batch of shards. */
@@ -14,8 +20,10 @@ export interface WorkflowSettings {
   readonly runsPrefix: string;
   /** What the keys of a Glue job's output begin with. */
   readonly jobsPrefix: string;
-  /** Name of the job that is the first stage, where one is. */
-  readonly jobName?: string;
+  /** The Glue jobs among the stages, in their order. */
+  readonly jobs: readonly WorkflowJob[];
+  /** Whether the first of them is the first stage, so that it reads what has landed. */
+  readonly startsWithJob: boolean;
   /** A function that has the last word on a version, where there is one. */
   readonly gateArn?: string;
   readonly holdsOnAnomaly: boolean;
@@ -69,20 +77,14 @@ const expression = (text: string) => `{% ${text} %}`;
 
 /**
  * The definition of a pipeline's state machine, in the States Language with JSONata: plan, a distributed map over the
- * shards, audit, gate, publish, index, tidy. Nothing is published by an execution that fails, and a version that is held
- * back is a failed execution.
+ * shards, audit, gate, publish, index, tidy. Where a stage is a Glue job, what comes before it is a leg of its own: planned,
+ * mapped and audited before the job is given its records. Nothing is published by an execution that fails, and a version
+ * that is held back is a failed execution.
  */
 export function workflowOf(scope: Construct, settings: WorkflowSettings): Readonly<Record<string, unknown>> {
   const { partition } = Stack.of(scope);
-  const { jobName, gateArn, hasIndex } = settings;
-  const call = (payload: object, functionArn = settings.stepsArn) => ({
-    Type: 'Task',
-    Resource: `arn:${partition}:states:::lambda:invoke`,
-    Arguments: { FunctionName: functionArn, Payload: payload },
-    Retry: [RETRY],
-    Output: expression('$states.result.Payload'),
-  });
-  const files = { prefix: expression('$prefix'), isJobOutput: jobName !== undefined };
+  const { jobs, gateArn, hasIndex } = settings;
+  const call = (payload: object, functionArn = settings.stepsArn) => callOf(partition, functionArn, payload);
   return {
     Comment: 'Validates what has landed, and publishes it as a version',
     QueryLanguage: 'JSONata',
@@ -96,55 +98,13 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
           concurrency: expression(
             `$states.input.backfill = true ? ${settings.backfillConcurrency} : ${settings.maxConcurrency}`,
           ),
-          prefix:
-            jobName === undefined
-              ? settings.incomingPrefix
-              : expression(`'${settings.jobsPrefix}' & $states.context.Execution.Name & '/'`),
+          ...(jobs.length > 0 && {
+            jobs: expression(`'${settings.jobsPrefix}' & $states.context.Execution.Name & '/'`),
+          }),
         },
-        Next: jobName === undefined ? 'Plan' : 'Job',
+        Next: settings.startsWithJob ? 'Job' : 'Plan',
       },
-      ...(jobName !== undefined && {
-        Job: {
-          Type: 'Task',
-          Resource: `arn:${partition}:states:::glue:startJobRun.sync`,
-          Arguments: {
-            JobName: jobName,
-            Arguments: {
-              '--input': `s3://${settings.landingBucketName}/${settings.incomingPrefix}`,
-              '--output': expression(`'s3://' & '${settings.bucketName}' & '/' & $prefix`),
-            },
-          },
-          Retry: [
-            {
-              ErrorEquals: ['Glue.ConcurrentRunsExceededException'],
-              IntervalSeconds: 60,
-              MaxAttempts: 10,
-              BackoffRate: 1.5,
-            },
-          ],
-          Next: 'Plan',
-        },
-      }),
-      Plan: {
-        ...call({ step: 'plan', request: expression('$request'), ...files }),
-        Assign: {
-          run: expression('$states.result.Payload.run'),
-          sequence: expression('$states.result.Payload.sequence'),
-          plan: expression('$states.result.Payload.plan'),
-        },
-        Next: 'AnyShards',
-      },
-      AnyShards: {
-        Type: 'Choice',
-        Choices: [{ Condition: expression('$states.input.shards > 0'), Next: 'Shards' }],
-        Default: 'Audit',
-      },
-      Shards: {
-        ...shardsOf(settings, partition, files),
-        // The audit says what stopped the run, or how many shards have failed.
-        Catch: [{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: 'Audit' }],
-        Next: 'Audit',
-      },
+      ...legsOf(settings, partition),
       Audit: {
         ...call({ step: 'audit', run: expression('$run') }),
         Assign: { audit: expression('$states.result.Payload') },
@@ -216,6 +176,117 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
   };
 }
 
+/** The legs of a run, each followed by a Glue job or, the last one, by the audit of the version. */
+function legsOf(settings: WorkflowSettings, partition: string): Record<string, object> {
+  const { jobs, startsWithJob } = settings;
+  const legs = jobs.length + (startsWithJob ? 0 : 1);
+  return Object.assign(
+    {},
+    ...Array.from({ length: legs }, (_, leg) => {
+      const after = startsWithJob ? jobs[leg] : jobs[leg - 1];
+      return legOf(leg, after, startsWithJob ? jobs[leg + 1] : jobs[leg], settings, partition);
+    }),
+  ) as Record<string, object>;
+}
+
+/**
+ * @param after the job whose output the leg reads, none for what has landed
+ * @param before the job that the leg's records are for
+ */
+function legOf(
+  leg: number,
+  after: WorkflowJob | undefined,
+  before: WorkflowJob | undefined,
+  settings: WorkflowSettings,
+  partition: string,
+): Record<string, object> {
+  const number = (index: number) => (index === 0 ? '' : String(index + 1));
+  const own = number(leg);
+  const call = (payload: object) => callOf(partition, settings.stepsArn, payload);
+  const prefix = after ? expression(`$jobs & '${after.stage}/output/'`) : settings.incomingPrefix;
+  const audit = before ? `HandOver${own}` : 'Audit';
+  const files = { leg, prefix, isJobOutput: after !== undefined };
+  return {
+    ...(after && { [`Job${own}`]: { ...jobOf(after, leg, settings, partition), Next: `Plan${own}` } }),
+    [`Plan${own}`]: {
+      ...call({
+        ...{ step: 'plan', request: expression('$request'), ...files },
+        ...(leg > 0 && { after: expression('$run') }),
+      }),
+      Assign: {
+        run: expression('$states.result.Payload.run'),
+        // Only from where the pointer stood at the beginning may it be moved.
+        ...(leg === 0 && { sequence: expression('$states.result.Payload.sequence') }),
+        plan: expression('$states.result.Payload.plan'),
+      },
+      Next: `AnyShards${own}`,
+    },
+    [`AnyShards${own}`]: {
+      Type: 'Choice',
+      Choices: [{ Condition: expression('$states.input.shards > 0'), Next: `Shards${own}` }],
+      Default: audit,
+    },
+    [`Shards${own}`]: {
+      ...shardsOf(settings, partition, files, own),
+      // The audit says what stopped the run, or how many shards have failed.
+      Catch: [{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: audit }],
+      Next: audit,
+    },
+    ...(before && {
+      [`HandOver${own}`]: {
+        ...call({
+          ...{ step: 'handOver', leg, run: expression('$run') },
+          prefix: expression(`$jobs & '${before.stage}/input/'`),
+        }),
+        Assign: { audit: expression('$states.result.Payload') },
+        Next: `MayGoOn${own}`,
+      },
+      [`MayGoOn${own}`]: {
+        Type: 'Choice',
+        Choices: [{ Condition: expression('$audit.isHeld'), Next: 'Held' }],
+        Default: `Job${number(leg + 1)}`,
+      },
+    }),
+  };
+}
+
+/** A Glue job reads what has landed, or what the leg before gave it, and writes where the next leg looks. */
+function jobOf({ stage, jobName }: WorkflowJob, leg: number, settings: WorkflowSettings, partition: string): object {
+  const folder = `'s3://' & '${settings.bucketName}' & '/' & $jobs & '${stage}/'`;
+  return {
+    Type: 'Task',
+    Resource: `arn:${partition}:states:::glue:startJobRun.sync`,
+    Arguments: {
+      JobName: jobName,
+      Arguments: {
+        '--input':
+          leg === 0
+            ? `s3://${settings.landingBucketName}/${settings.incomingPrefix}`
+            : expression(`${folder} & 'input/'`),
+        '--output': expression(`${folder} & 'output/'`),
+      },
+    },
+    Retry: [
+      {
+        ErrorEquals: ['Glue.ConcurrentRunsExceededException'],
+        IntervalSeconds: 60,
+        MaxAttempts: 10,
+        BackoffRate: 1.5,
+      },
+    ],
+  };
+}
+
+function callOf(partition: string, functionArn: string, payload: object) {
+  return {
+    Type: 'Task',
+    Resource: `arn:${partition}:states:::lambda:invoke`,
+    Arguments: { FunctionName: functionArn, Payload: payload },
+    Retry: [RETRY],
+    Output: expression('$states.result.Payload'),
+  };
+}
+
 /** What of an execution's input is asked of the plan; an execution may have any other input besides. */
 function requestOf(needsTime: boolean): string {
   const asked = `$sift($states.input, function($value, $name) { $name in ['asOf', 'redrive', 'mostCost'] })`;
@@ -228,10 +299,10 @@ function failure(error: string, cause: string): object {
 }
 
 /** A child execution for each batch of shards of the plan. */
-function shardsOf(settings: WorkflowSettings, partition: string, files: object): object {
+function shardsOf(settings: WorkflowSettings, partition: string, files: object, own: string): object {
   return {
     Type: 'Map',
-    Label: 'Shards',
+    Label: `Shards${own}`,
     ItemReader: {
       Resource: `arn:${partition}:states:::s3:getObject`,
       ReaderConfig: { InputType: 'JSONL' },
@@ -246,9 +317,10 @@ function shardsOf(settings: WorkflowSettings, partition: string, files: object):
     ToleratedFailurePercentage: settings.toleratedFailurePercentage,
     ItemProcessor: {
       ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: settings.childType },
-      StartAt: 'Work',
+      StartAt: `Work${own}`,
       States: {
-        Work: {
+        // No two states of a machine have one name, wherever they stand.
+        [`Work${own}`]: {
           Type: 'Task',
           Resource: `arn:${partition}:states:::lambda:invoke`,
           Arguments: { FunctionName: settings.workerArn, Payload: expression('$states.input') },

@@ -35,9 +35,13 @@ export class Retrieval extends Construct {
   /** The function and its parts. */
   public readonly handler: HandlerFunction;
 
+  /** The pipeline whose versions are searched. */
+  public readonly pipeline: DataPipeline;
+
   constructor(scope: Construct, id: string, props: RetrievalProps) {
     super(scope, id);
     const { pipeline } = props;
+    this.pipeline = pipeline;
     const { vectors, pointers } = pipeline;
     if (!vectors)
       throw new Error('pipeline must have retrieval in its definition: without it there is no index to ask');
@@ -80,5 +84,10 @@ export class Retrieval extends Construct {
   /** Milliseconds that a query took, 99th percentile where `statistic` says so. */
   public metricDuration(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.handler.function.metricDuration(props);
+  }
+
+  /** Queries that failed. */
+  public metricErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.handler.function.metricErrors(props);
   }
 }

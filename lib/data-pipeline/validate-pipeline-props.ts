@@ -10,7 +10,6 @@ export function validatePipelineProps(pipeline: ResolvedPipeline, props: DataPip
   const faults = [
     ...namesOf(pipeline, 'function', props.functions, 'functions', 'a Lambda function'),
     ...namesOf(pipeline, 'glueJob', props.glueJobs, 'glueJobs', 'the name of a Glue job'),
-    ...jobFaults(pipeline),
     ...embeddingFaults(pipeline, props),
     ...numberFaults(props),
   ];
@@ -41,16 +40,6 @@ function namesOf(
       (name) =>
         `${field}["${name}"] must be named by a stage of the definition (${[...used.keys()].join(', ') || 'none'})`,
     ),
-  ];
-}
-
-/** Between two stages of a run there is no place where all records lie. */
-function jobFaults({ stages }: ResolvedPipeline): string[] {
-  const at = stages.findIndex(({ work }, i) => work.kind === 'glueJob' && i > 0);
-  if (at < 0) return [];
-  return [
-    `stages[${at}] ("${stages[at]!.name}") must not be a Glue job: only the first stage may be one, which reads what has ` +
-      'landed; do the rest in a pipeline of its own that reads the versions of this one',
   ];
 }
 

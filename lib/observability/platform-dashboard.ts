@@ -4,10 +4,14 @@ import { Construct } from 'constructs';
 import type { FleetScaling } from '../auto-scaling/fleet-scaling';
 import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
+import type { DataPipeline } from '../data-pipeline/data-pipeline';
+import type { FeatureStore } from '../data-pipeline/feature-store';
+import type { Retrieval } from '../data-pipeline/retrieval';
 import type { InferenceApi } from '../gateway/inference-api';
 import type { ModelEndpoint } from '../load-balancing/model-endpoint';
 import type { BatchJobs } from '../queueing/batch-jobs';
 import type { JobQueue } from '../queueing/job-queue';
+import { featureStoreRows, pipelineRows, retrievalRows } from './data-widgets';
 
 /** Properties of a platform's dashboard. */
 export interface PlatformDashboardProps {
@@ -82,6 +86,36 @@ export class PlatformDashboard extends Construct {
       this.showBackend(name, endpoint, props.fleets?.[name]);
     }
     if (props.scaling) this.showScaling(props.scaling);
+  }
+
+  /**
+   * Shows a pipeline, below what is there already.
+   *
+   * @param name for people
+   * @param pipeline the pipeline
+   */
+  public addPipeline(name: string, pipeline: DataPipeline): void {
+    for (const row of pipelineRows(name, pipeline)) this.dashboard.addWidgets(...row);
+  }
+
+  /**
+   * Shows a feature store, below what is there already.
+   *
+   * @param name for people
+   * @param store the feature store
+   */
+  public addFeatureStore(name: string, store: FeatureStore): void {
+    for (const row of featureStoreRows(name, store)) this.dashboard.addWidgets(...row);
+  }
+
+  /**
+   * Shows retrieval, below what is there already.
+   *
+   * @param name for people
+   * @param retrieval retrieval
+   */
+  public addRetrieval(name: string, retrieval: Retrieval): void {
+    for (const row of retrievalRows(name, retrieval)) this.dashboard.addWidgets(...row);
   }
 
   private showTraffic({ inference, restApi }: InferenceApi): void {

@@ -190,9 +190,14 @@ export class InferencePlatform extends Construct {
         topic: this.alarmTopic,
         pipelines: this.dataPipelines,
         featureStores: this.featureStores,
+        retrievals: this.retrievals,
       });
     }
-    this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms: this.alarms.alarms, ...parts });
+    const alarms = [...this.alarms.alarms, ...(this.dataAlarms?.alarms ?? [])];
+    this.dashboard = new PlatformDashboard(this, 'Dashboard', { alarms, ...parts });
+    for (const [name, pipeline] of Object.entries(this.dataPipelines)) this.dashboard.addPipeline(name, pipeline);
+    for (const [name, retrieval] of Object.entries(this.retrievals)) this.dashboard.addRetrieval(name, retrieval);
+    for (const [name, store] of Object.entries(this.featureStores)) this.dashboard.addFeatureStore(name, store);
   }
 
   /** A policy of its own replaces the default one, by which alarms may publish: it says so itself. */

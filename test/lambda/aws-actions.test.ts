@@ -27,6 +27,19 @@ describe('the permission that a request needs', () => {
     ]);
   });
 
+  it('is told by the path where a service has no targets, and by what a listing is of', () => {
+    const post = (url: string, body: object = {}) =>
+      actionsOf({ method: 'POST', url, headers: {}, body: Buffer.from(JSON.stringify(body)) }, QUEUES);
+    expect(post('/2015-03-31/functions/f%3A1/invocations')).toEqual(['lambda:InvokeFunction']);
+    expect(post('/PutVectors')).toEqual(['s3vectors:PutVectors']);
+    expect(post('/QueryVectors')).toEqual(['s3vectors:QueryVectors']);
+    expect(post('/QueryVectors', { returnMetadata: true })).toEqual(['s3vectors:QueryVectors', 's3vectors:GetVectors']);
+    expect(json('AWSStepFunctions.StartExecution', {})).toEqual(['states:StartExecution']);
+    expect(s3('GET', '/b?list-type=2&prefix=features%2Fcustomer%2F')).toEqual(['s3:ListBucket features/']);
+    expect(s3('GET', '/b?versions=&prefix=features%2F')).toEqual(['s3:ListBucketVersions features/']);
+    expect(s3('DELETE', '/b/features/x?versionId=1')).toEqual(['s3:DeleteObjectVersion features/']);
+  });
+
   it('is that of each write of a transaction', () => {
     const TransactItems = [{ Update: {} }, { Put: {} }, { ConditionCheck: {} }, { Delete: {} }];
     expect(json('DynamoDB_20120810.TransactWriteItems', { TransactItems })).toEqual([

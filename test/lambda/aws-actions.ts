@@ -16,6 +16,7 @@ const TARGETS: Readonly<Record<string, string>> = {
   DynamoDB_20120810: 'dynamodb',
   secretsmanager: 'secretsmanager',
   AWSEvents: 'events',
+  AWSStepFunctions: 'states',
 };
 
 /** The kinds of writes in a transaction of DynamoDB, and what each is permitted by. */
@@ -26,6 +27,20 @@ const TRANSACTION_ACTIONS: Readonly<Record<string, string>> = {
   ConditionCheck: 'dynamodb:ConditionCheckItem',
 };
 
+/** Operations that are told by their paths, and what permits them. */
+const PATH_OPERATIONS: readonly { readonly pattern: RegExp; readonly actions: (request: WireRequest) => string[] }[] = [
+  { pattern: /^\/2015-03-31\/functions\/[^/]+\/invocations$/, actions: () => ['lambda:InvokeFunction'] },
+  { pattern: /^\/(Create|Get|Delete)Index$|^\/PutVectors$/, actions: ({ url }) => [`s3vectors:${url.slice(1)}`] },
+  {
+    pattern: /^\/QueryVectors$/,
+    // To be given what is kept beside a vector needs a permission more.
+    actions: ({ body }) => [
+      's3vectors:QueryVectors',
+      ...((JSON.parse(body.toString()) as { returnMetadata?: boolean }).returnMetadata ? ['s3vectors:GetVectors'] : []),
+    ],
+  },
+];
+
 /**
  * The IAM actions that permit a request, each with what it is called on: `dynamodb:GetItem`, `s3:PutObject files/`,
  * `sqs:SendMessage work`.
@@ -34,7 +49,9 @@ const TRANSACTION_ACTIONS: Readonly<Record<string, string>> = {
  */
 export function actionsOf(request: WireRequest, queues: QueueNames): string[] {
   const target = request.headers['x-amz-target'];
-  return typeof target === 'string' ? jsonActions(target, request.body, queues) : [objectAction(request)];
+  if (typeof target === 'string') return jsonActions(target, request.body, queues);
+  const operation = PATH_OPERATIONS.find(({ pattern }) => pattern.test(request.url));
+  return operation ? operation.actions(request) : [objectAction(request)];
 }
 
 function jsonActions(target: string, body: Buffer, queues: QueueNames): string[] {
@@ -50,11 +67,15 @@ function jsonActions(target: string, body: Buffer, queues: QueueNames): string[]
   return [`sqs:${operation.replace(/Batch$/, '')} ${queues[input.QueueUrl!] ?? input.QueueUrl}`];
 }
 
-/** Of S3, addressed by path: `/bucket/prefix/...`. */
+/** Of S3, addressed by path: `/bucket/prefix/...`, and of a listing by what the keys begin with. */
 function objectAction({ method, url }: WireRequest): string {
   const { pathname, searchParams } = new URL(url, 'http://s3');
   const [, , prefix, ...rest] = pathname.split('/');
+  if (searchParams.has('versions')) return `s3:ListBucketVersions ${searchParams.get('prefix')!.split('/')[0]!}/`;
+  if (searchParams.get('list-type') === '2' && searchParams.has('prefix'))
+    return `s3:ListBucket ${searchParams.get('prefix')!.split('/')[0]!}/`;
   const on = rest.length > 0 ? `${prefix}/` : '';
+  if (method === 'DELETE' && searchParams.has('versionId')) return `s3:DeleteObjectVersion ${on}`;
   const isPartial = searchParams.has('uploadId') || searchParams.has('uploads');
   const action = {
     GET: 's3:GetObject',

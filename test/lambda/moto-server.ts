@@ -18,8 +18,15 @@ export interface MotoServer {
   close(): Promise<void>;
 }
 
+/** What serves in the place of `moto.server`: a module that takes the port. */
+export interface MotoLauncher {
+  readonly module: string;
+  readonly folder: string;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
 /** Starts moto on a free port. */
-export async function startMoto(): Promise<MotoServer> {
+export async function startMoto(launcher?: MotoLauncher): Promise<MotoServer> {
   const port = await freePort();
   const environment: NodeJS.ProcessEnv = {
     ...environmentWithoutAws(),
@@ -29,8 +36,12 @@ export async function startMoto(): Promise<MotoServer> {
     AWS_ACCESS_KEY_ID: 'moto',
     AWS_SECRET_ACCESS_KEY: 'moto',
   };
-  const args = ['-m', 'moto.server', '-H', '127.0.0.1', '-p', String(port)];
-  const server = spawn('python3', args, { env: environment, stdio: 'ignore' });
+  const args = launcher ? [launcher.module, String(port)] : ['moto.server', '-H', '127.0.0.1', '-p', String(port)];
+  const server = spawn('python3', ['-m', ...args], {
+    env: { ...environment, ...launcher?.environment, PYTHONDONTWRITEBYTECODE: '1' },
+    cwd: launcher?.folder,
+    stdio: ['ignore', 'ignore', process.env.MOTO_LOG === '1' ? 'inherit' : 'ignore'],
+  });
   await untilReady(port, server);
   return {
     environment,

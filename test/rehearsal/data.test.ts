@@ -59,9 +59,9 @@ if (missing && !required) process.stdout.write(`deploy rehearsal of data skipped
 
     it('tell each function of a feature store its bucket, and those that serve its table', () => {
       const functions = account.functions.filter(({ Environment }) => Environment?.Variables.FEATURE_STORE);
-      expect(functions).toHaveLength(3);
+      expect(functions).toHaveLength(4);
       expect(new Set(functions.map(({ Environment }) => Environment.Variables.OFFLINE_BUCKET)).size).toBe(1);
-      expect(functions.filter(({ Environment }) => Environment.Variables.ONLINE_TABLE)).toHaveLength(2);
+      expect(functions.filter(({ Environment }) => Environment.Variables.ONLINE_TABLE)).toHaveLength(3);
     });
 
     it('bring the definition to the functions as it was written', () => {

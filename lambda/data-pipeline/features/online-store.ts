@@ -24,6 +24,8 @@ export interface OnlineStore {
    * at the same time. To write the same twice changes nothing.
    */
   write(entity: string, key: string, row: OnlineRow, features: readonly Feature[]): Promise<void>;
+  /** Forgets all that is kept of an entity, or sees that nothing is. */
+  remove(entity: string, key: string): Promise<void>;
 }
 
 /** Whether a value takes the place of one that is kept. One of another source, which is not served any more, always goes. */

@@ -1,5 +1,6 @@
 import { featuresOf } from '../../../lib/policy/features/columns';
 import type { Feature, FeatureDefinition } from '../../../lib/policy/features/definition';
+import { valueFault } from '../../../lib/policy/features/validate';
 import { isRecord, show } from '../../../lib/policy/fields';
 import { BadRequest } from '../service-call';
 import type { FeatureValue } from './history';
@@ -72,8 +73,9 @@ export async function serveFeatures(
 
 function servedFeature(feature: Feature, row: OnlineRow, atMs: number): ServedFeature {
   const kept = Object.hasOwn(row, feature.name) ? row[feature.name] : undefined;
-  // What another version of the source computed means something else.
-  const newest = kept?.sourceVersion === feature.sourceVersion ? kept : undefined;
+  // What another version of the source computed means something else, and what was kept under another type cannot be read.
+  const isOwn = kept?.sourceVersion === feature.sourceVersion && !valueFault(feature.type, kept.value);
+  const newest = isOwn ? kept : undefined;
   const { value, status, ageMs } = readingOf(feature, newest, atMs);
   return { value, status, ...(ageMs !== undefined && { age_ms: Math.max(0, ageMs) }) };
 }

@@ -127,7 +127,8 @@ function accountOf(pipeline: ResolvedPipeline, index: number, shards: readonly S
   };
 }
 
-function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+/** Adds counts up by name. */
+export function addUp(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {
   const total: Record<string, number> = {};
   for (const each of counts) {
     for (const [name, count] of Object.entries(each)) total[name] = (total[name] ?? 0) + count;

@@ -9,21 +9,26 @@ import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../readi
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
-import { eachRecord } from '../stages/work';
+import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
 import { type Publication, publish, readManifest, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
+import { isAside, joinLegs, type LegAudit } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard, summaryKey } from './run-shard';
 import { putLines } from './line-object';
+import { linesOfObject } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 import type { Spill } from './uniqueness';
 
 /** Shards whose summaries are read at one time. */
 const PARALLEL_READS = 32;
+
+/** Shards that are copied for a Glue job at one time: each in memory. */
+const PARALLEL_COPIES = 8;
 
 /** What a run is asked to do. */
 export interface RunRequest {
@@ -33,6 +38,8 @@ export interface RunRequest {
   readonly redrive?: string;
   /** The most that the run may cost, by the price that the construct was given for a gigabyte. */
   readonly mostCost?: number;
+  /** The run of the leg before, which gave a Glue job what it has worked on. */
+  readonly after?: string;
 }
 
 /** A run that is planned. It is small: what it names is in the store. */
@@ -65,8 +72,14 @@ interface RunRecord {
   readonly inputs: Manifest['inputs'];
   readonly references: References['digests'];
   readonly asOf?: string;
+  /** The run of the leg before. */
+  readonly after?: string;
   readonly shards: readonly number[];
 }
+
+/** What the id of a run is made of. */
+type Ingredients = Pick<Manifest, 'run' | 'definition' | 'code' | 'parents' | 'inputs' | 'references' | 'asOf'> &
+  Pick<RunRequest, 'after'>;
 
 /** What is kept of an audit until it is published. */
 interface AuditRecord {
@@ -77,6 +90,7 @@ interface AuditRecord {
 
 /** What the steps need from outside. */
 export interface StepPorts {
+  /** The pipeline, or the leg of it that these steps are for ({@link legsOf}). */
   readonly pipeline: ResolvedPipeline;
   readonly store: ObjectStore;
   readonly pointers: PointerStore;
@@ -116,19 +130,28 @@ export class PipelineSteps {
     const { pipeline, store, pointers, code, shardLimits } = this.ports;
     const sequence = (await pointers.current())?.sequence ?? 0;
     const asOf = request.asOf === undefined ? undefined : timeOfRun(request.asOf);
-    const found = await files.list((name) => formatOf(name, pipeline.source) !== undefined);
+    const isAfterJob = pipeline.stages[0]!.work.kind === 'glueJob';
+    const found = await files.list(
+      (name) => formatOf(name, pipeline.source) !== undefined && !(isAfterJob && isAside(name)),
+    );
     const inputs = await putLines(
       store,
       found.map((file) => JSON.stringify(file)),
     );
     const { digests: references } = await this.ports.references({ areFresh: true });
     const parents = request.redrive === undefined ? [] : [request.redrive];
-    const ingredients = { code, parents, inputs, references, ...(asOf !== undefined && { asOf }) };
+    const { after } = request;
+    const ingredients = {
+      ...{ code, parents, inputs, references },
+      ...(asOf !== undefined && { asOf }),
+      ...(after !== undefined && { after }),
+    };
     const run = this.idOf({ ...ingredients, definition: digestOf(pipeline) });
     const redrive = request.redrive === undefined ? undefined : await this.planRedrive(request.redrive, inputs.sha256);
     const shards = redrive?.shards ?? [...planShards(found, pipeline.source, shardLimits)];
     const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
-    this.checkCost(bytes, request.mostCost);
+    // What a job has written is of the run that was let through before the job.
+    if (after === undefined) this.checkCost(bytes, request.mostCost);
     if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
     const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
     await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
@@ -142,21 +165,30 @@ export class PipelineSteps {
   /**
    * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again.
    *
+   * @returns how many source records were read, and how many seconds each stage worked
    * @throws PipelineStopped where a record stops the run, in these shards or in others before
    */
-  public async shards(run: string, plans: Iterable<ShardPlan>, files: RunFiles): Promise<{ readonly read: number }> {
+  public async shards(
+    run: string,
+    plans: Iterable<ShardPlan>,
+    files: RunFiles,
+  ): Promise<{ readonly read: number; readonly seconds: Readonly<Record<string, number>> }> {
     const { pipeline, store, work } = this.ports;
     const { asOf, references: planned } = await this.record(run);
     await this.mustNotBeStopped(run);
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
+    const seconds: Record<string, number> = {};
+    const count = (stage: string, spent: number) => {
+      seconds[stage] = (seconds[stage] ?? 0) + spent;
+    };
     const stages = prepareStages(
       pipeline.stages,
       (stage) =>
         // A Glue job has done its work before: its records pass as they are.
         stage.work.kind === 'glueJob' ? eachRecord(false, (record) => [record]) : workerOf(stage, work),
       context,
-    );
+    ).map((stage) => ({ ...stage, worker: timed(stage.worker, (spent) => count(stage.stage.name, spent)) }));
     let read = 0;
     for (const plan of plans) {
       for (const { file, digest } of plan.ranges) files.expect(file, digest);
@@ -167,7 +199,7 @@ export class PipelineSteps {
         throw error;
       }
     }
-    return { read };
+    return { read, seconds };
   }
 
   /**
@@ -185,10 +217,12 @@ export class PipelineSteps {
     const failed = record.shards.length - summaries.length;
     const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
     const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
-    const { manifest, profile, faultRate } = audited;
+    const { profile } = audited;
+    const before = await this.legsBefore(record);
+    const { manifest, faultRate } = before.length > 0 ? joinLegs([...before, audited], run) : audited;
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
-    const held = failed > 0 ? `${failed} of ${record.shards.length} shards failed: start the run again` : audited.held;
+    const held = heldFor(failed, record, audited.held);
     const measurements = measure(profile, manifest.counts);
     const pinned = await pinnedProfile(store);
     const findings = watch(profile, measurements, pipeline.monitors, {
@@ -201,6 +235,43 @@ export class PipelineSteps {
     await store.put(`${stagingOf(run)}/audit.json`, JSON.stringify(kind));
     const { counts } = manifest;
     return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
+  }
+
+  /**
+   * Audits a leg that a Glue job comes after, and writes its records where the job reads them: JSON lines, a file for each
+   * shard. A job is given nothing of a leg that is held.
+   *
+   * @param prefix what the keys of the job's files begin with
+   * @throws PipelineStopped where a record has stopped the run
+   */
+  public async handOver(run: string, prefix: string): Promise<Audit> {
+    const { pipeline, store, spill } = this.ports;
+    const record = await this.record(run);
+    await this.mustNotBeStopped(run);
+    const summaries = await this.summaries(run, record);
+    const failed = record.shards.length - summaries.length;
+    const audited = await auditRun(summaries, { ...record, pipeline }, { store, spill });
+    const { manifest, faultRate } = audited;
+    const held = heldFor(failed, record, audited.held);
+    const before = await this.legsBefore(record);
+    const joined = before.length > 0 ? joinLegs([...before, audited], run).manifest : manifest;
+    const bytes = manifestBytes(joined);
+    if (held === undefined) {
+      await this.giveJob(manifest.shards, prefix);
+      await store.put(`${stagingOf(run)}/leg.json`, JSON.stringify({ manifest, faultRate } satisfies LegAudit));
+    } else if (failed === 0) {
+      await store.put(`${stagingOf(run)}/held.json`, bytes);
+    }
+    const { counts } = joined;
+    const version = versionOf(bytes);
+    return {
+      version,
+      isHeld: held !== undefined,
+      ...(held !== undefined && { held }),
+      faultRate,
+      counts,
+      findings: [],
+    };
   }
 
   /** Makes the audited version the one that readers see, unless the pointer has moved since the run began. */
@@ -253,22 +324,42 @@ export class PipelineSteps {
   /** Clears away what the run has left, and versions beyond those that are kept. */
   public async tidy(run: string): Promise<{ readonly gone: readonly string[] }> {
     const { pipeline, store, pointers } = this.ports;
-    for await (const key of store.list(`${stagingOf(run)}/`)) await store.delete(key);
+    await this.clear(run);
     return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
   }
 
-  /** Id of a run. What it is made of stands in the manifest of its version too. */
-  private idOf({
-    definition,
-    code,
-    parents,
-    inputs,
-    references,
-    asOf,
-  }: Pick<Manifest, 'definition' | 'code' | 'parents' | 'inputs' | 'references' | 'asOf'>): string {
+  /** Id of a run. What it is made of stands in the manifest of its version too, or the id itself does. */
+  private idOf({ run, definition, code, parents, inputs, references, asOf, after }: Ingredients): string {
     const { shardLimits: limits } = this.ports;
     const ingredients = { pipeline: definition, code, parents, inputs, references };
-    return digestOf({ ...ingredients, asOf, limits }).slice(0, 32);
+    return run ?? digestOf({ ...ingredients, asOf, after, limits }).slice(0, 32);
+  }
+
+  private async giveJob(shards: readonly ShardSummary[], prefix: string): Promise<void> {
+    const { store } = this.ports;
+    const waiting = shards.filter(({ part }) => part.records > 0);
+    for (let i = 0; i < waiting.length; i += PARALLEL_COPIES) {
+      await Promise.all(
+        waiting.slice(i, i + PARALLEL_COPIES).map(async ({ index, part }) => {
+          const lines = await linesOfObject(store, part);
+          await store.put(`${prefix}${String(index).padStart(8, '0')}.jsonl`, `${lines.join('\n')}\n`);
+        }),
+      );
+    }
+  }
+
+  /** The audits of the legs before, in their order. */
+  private async legsBefore({ after }: RunRecord): Promise<LegAudit[]> {
+    if (after === undefined) return [];
+    const leg = await this.ports.store.get(`${stagingOf(after)}/leg.json`);
+    if (!leg) throw new Error(`the run ${after}, which gave the Glue job its records, is gone: start another run`);
+    return [...(await this.legsBefore(await this.record(after))), JSON.parse(leg.toString('utf8')) as LegAudit];
+  }
+
+  private async clear(run: string): Promise<void> {
+    const { after } = (await this.recordOrNone(run)) ?? {};
+    if (after !== undefined) await this.clear(after);
+    for await (const key of this.ports.store.list(`${stagingOf(run)}/`)) await this.ports.store.delete(key);
   }
 
   /** An instance may have read the references for a run before this one. */
@@ -308,9 +399,14 @@ export class PipelineSteps {
   }
 
   private async record(run: string): Promise<RunRecord> {
-    const record = await this.ports.store.get(`${stagingOf(run)}/run.json`);
+    const record = await this.recordOrNone(run);
     if (!record) throw new Error(`there is no run ${run}`);
-    return JSON.parse(record.toString('utf8')) as RunRecord;
+    return record;
+  }
+
+  private async recordOrNone(run: string): Promise<RunRecord | undefined> {
+    const record = await this.ports.store.get(`${stagingOf(run)}/run.json`);
+    return record && (JSON.parse(record.toString('utf8')) as RunRecord);
   }
 
   private async mustNotBeStopped(run: string): Promise<void> {
@@ -345,6 +441,12 @@ export async function manifestOf(version: string, store: ObjectStore): Promise<M
     if (held && versionOf(held) === version) return JSON.parse(held.toString('utf8')) as Manifest;
   }
   return readManifest(version, store);
+}
+
+/** Why what was audited is held. */
+function heldFor(failed: number, { shards, after }: RunRecord, fault: string | undefined): string | undefined {
+  if (failed > 0) return `${failed} of ${shards.length} shards failed: start the run again`;
+  return shards.length === 0 && after !== undefined ? 'the Glue job gave no record' : fault;
 }
 
 function stagingOf(run: string): string {

@@ -40,6 +40,21 @@ export function eachRecord(
   };
 }
 
+/** A worker whose work is timed: each batch's seconds are told. */
+export function timed(worker: Worker, spent: (seconds: number) => void): Worker {
+  return {
+    fansOut: worker.fansOut,
+    run: async (records, findings) => {
+      const begun = performance.now();
+      try {
+        return await worker.run(records, findings);
+      } finally {
+        spent((performance.now() - begun) / 1000);
+      }
+    },
+  };
+}
+
 /** Why something failed, on one line. */
 export function reasonOf(error: unknown): string {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

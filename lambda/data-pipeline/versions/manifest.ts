@@ -25,6 +25,14 @@ export interface StageAccount {
   readonly found: Readonly<Record<string, number>>;
 }
 
+/** What went to a Glue job between two stages, and what came back. */
+export interface Handover {
+  /** The records that the job was given, by shard, and where they come from. */
+  readonly given: readonly Pick<ShardSummary, 'part' | 'origins' | 'keys'>[];
+  /** The files that the job wrote: an object of JSON lines, sorted by name. */
+  readonly taken: ObjectReference;
+}
+
 /**
  * All that there is to know of a version. It holds no time, host or chance: the same input, definition and code give the same
  * bytes. It never changes, since the version is named by its hash.
@@ -43,6 +51,10 @@ export interface Manifest {
   /** The files that were read: an object of JSON lines, sorted by name. */
   readonly inputs: ObjectReference;
   readonly references: readonly { readonly name: string; readonly digest: string }[];
+  /** Id of the run, where Glue jobs stand between stages: without them it follows from what stands here. */
+  readonly run?: string;
+  /** One for each Glue job that stands between stages, in their order; absent where none does. */
+  readonly handovers?: readonly Handover[];
   readonly counts: {
     readonly read: number;
     readonly published: number;

@@ -95,8 +95,11 @@ export async function retain(versions: number, { store, pointers }: VersionPorts
 }
 
 /** Digests of the objects that a version is made of. */
-export function objectsOf({ inputs, profile, shards }: Manifest): string[] {
+export function objectsOf({ inputs, profile, shards, handovers = [] }: Manifest): string[] {
   const references: ObjectReference[] = [inputs, profile];
+  for (const { given, taken } of handovers) {
+    references.push(taken, ...given.flatMap(({ part, origins, keys }) => [part, origins, keys]));
+  }
   for (const shard of shards) references.push(shard.part, shard.origins, shard.quarantine, shard.keys, shard.profile);
   return references.map(({ sha256 }) => sha256);
 }

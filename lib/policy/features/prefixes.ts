@@ -9,3 +9,9 @@ export const SAMPLES_PREFIX = 'samples/';
 
 /** Where Athena puts results. */
 export const RESULTS_PREFIX = 'athena/';
+
+/** Where it is noted which files a compaction is about to replace. */
+export const COMPACTION_PREFIX = 'compaction/';
+
+/** Where it is noted that an entity was erased. */
+export const ERASURES_PREFIX = 'erasures/';

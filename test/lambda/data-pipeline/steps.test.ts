@@ -102,7 +102,7 @@ describe('the steps of a run', () => {
     await expect(steps.shards(run, plans.slice(2), files)).rejects.toMatchObject({ name: 'PipelineStopped' });
     await expect(steps.audit(run)).rejects.toMatchObject({ name: 'PipelineStopped', message: reason });
     const again = await planned(steps, files);
-    expect(await steps.shards(again.run, again.plans.slice(0, 1), files)).toEqual({ read: 1 });
+    expect(await steps.shards(again.run, again.plans.slice(0, 1), files)).toMatchObject({ read: 1 });
   });
 
   it('keep nothing of a version that lacks a shard, which a redrive would publish without it', async () => {

@@ -22,7 +22,7 @@ export async function invokeBuilt(
     const { handler } = await import('${pathToFileURL(join(HANDLERS, handler, 'index.mjs')).href}');
     const answers = [];
     for (const [i, event] of JSON.parse(readFileSync(0, 'utf8')).entries()) {
-      const context = { awsRequestId: process.pid + '-' + i };
+      const context = { awsRequestId: process.pid + '-' + i, getRemainingTimeInMillis: () => 900_000 };
       answers.push(await Promise.resolve().then(() => handler(event, context)).catch((error) => ({ threw: error.message })));
     }
     setTimeout(() => process.stdout.write(JSON.stringify({ answers }), () => process.exit()), 20);`;

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { PipelineDefinition } from '../../../lib';
 import type { ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { hasMoto, type MotoServer, startMoto } from '../moto-server';
+import { callsOf, type Recorder, startRecorder } from '../recorded-calls';
 import { invokeBuilt } from './invoke-built';
 
 const DEFINITION: PipelineDefinition = {
@@ -167,8 +168,23 @@ print(json.dumps(arn))`);
     ) as string[];
   }
 
+  const recorders = new Map<string, Recorder[]>();
+  afterAll(() => Promise.all([...recorders.values()].flat().map((recorder) => recorder.close())));
+
+  /** Invokes a handler as one of the functions, and notes what that calls. */
+  async function invokeAs(name: string, handler: string, events: readonly unknown[]) {
+    const [aws, vectors] = recorders.get(name) ?? [
+      await startRecorder(name, environment),
+      await startRecorder(name, { ...environment, AWS_ENDPOINT_URL: environment.AWS_ENDPOINT_URL_S3VECTORS }),
+    ];
+    recorders.set(name, [aws!, vectors!]);
+    const { AWS_ENDPOINT_URL: AWS_ENDPOINT_URL_S3VECTORS } = vectors!.environment;
+    return invokeBuilt(handler, events, { ...aws!.environment, AWS_ENDPOINT_URL_S3VECTORS });
+  }
+
   async function step<T>(event: object): Promise<T> {
-    const { answers } = await invokeBuilt('pipeline-stage', [event], environment);
+    const name = 'BatchInput' in event ? 'pipeline-worker' : 'pipeline-steps';
+    const { answers } = await invokeAs(name, 'pipeline-stage', [event]);
     const [answer] = answers as { threw?: string }[];
     if (answer!.threw !== undefined) throw new Error(answer!.threw);
     return answer as T;
@@ -176,7 +192,7 @@ print(json.dumps(arn))`);
 
   /** Takes the steps as the state machine does; ends before publishing where the version is held. */
   async function run(request: object = {}, until: 'shards' | 'audit' | 'end' = 'end'): Promise<Outcome> {
-    const files = { prefix: 'incoming/', isJobOutput: false };
+    const files = { leg: 0, prefix: 'incoming/', isJobOutput: false };
     const plan = await step<Outcome['plan']>({ step: 'plan', request, ...files });
     const lines = moto.python(
       `print(json.dumps(aws('s3').get_object(Bucket='versions', Key='${plan.plan}')['Body'].read().decode()))`,
@@ -198,9 +214,9 @@ print(json.dumps(arn))`);
   }
 
   const control = async (request: object) =>
-    (await invokeBuilt('pipeline-control', [request], environment)).answers[0] as Record<string, unknown>;
+    (await invokeAs('pipeline-control', 'pipeline-control', [request])).answers[0] as Record<string, unknown>;
   const ask = async (query: string) => {
-    const { answers } = await invokeBuilt('retrieval', [{ query }], environment);
+    const { answers } = await invokeAs('retrieval', 'retrieval', [{ query }]);
     return answers[0] as { version: string; matches: { fields: { uri: string } }[] };
   };
 
@@ -274,7 +290,13 @@ for i in range(4):
   }, 120_000);
 
   it('hold a version back where a shard failed', async () => {
-    const plan = await step<Outcome['plan']>({ step: 'plan', request: {}, prefix: 'incoming/', isJobOutput: false });
+    const plan = await step<Outcome['plan']>({
+      step: 'plan',
+      request: {},
+      leg: 0,
+      prefix: 'incoming/',
+      isJobOutput: false,
+    });
     for (const key of objectsBelow(`staging/${plan.run}/shards/`)) {
       moto.python(`aws('s3').delete_object(Bucket='versions', Key='${key}')`);
     }
@@ -284,7 +306,7 @@ for i in range(4):
 
   it('run no file that was replaced since the run was planned', async () => {
     land('incoming/docs/queue.txt', 'One text.\n');
-    const files = { prefix: 'incoming/', isJobOutput: false };
+    const files = { leg: 0, prefix: 'incoming/', isJobOutput: false };
     const plan = await step<Outcome['plan']>({ step: 'plan', request: {}, ...files });
     const lines = moto.python(
       `print(json.dumps(aws('s3').get_object(Bucket='versions', Key='${plan.plan}')['Body'].read().decode()))`,
@@ -300,7 +322,7 @@ for i in range(4):
   }, 60_000);
 
   it('keep a ceiling on what a run may cost', async () => {
-    const plan = { step: 'plan', prefix: 'incoming/', isJobOutput: false };
+    const plan = { step: 'plan', leg: 0, prefix: 'incoming/', isJobOutput: false };
     await expect(step({ ...plan, request: { mostCost: 0.0000001 } })).rejects.toThrow('the run would cost about');
     await expect(step({ ...plan, request: { mostCost: 100 } })).resolves.toMatchObject({ shards: 1 });
   }, 60_000);
@@ -322,4 +344,23 @@ for i in range(4):
       threw: expect.stringContaining('32 digits'),
     });
   }, 60_000);
+
+  it('start a redrive as a run of the state machine', async () => {
+    const definition = JSON.stringify({ StartAt: 'End', States: { End: { Type: 'Succeed' } } });
+    environment.STATE_MACHINE = moto.python(
+      `print(json.dumps(aws('stepfunctions').create_state_machine(name='machine', definition='${definition}', roleArn='arn:aws:iam::123456789012:role/machine')['stateMachineArn']))`,
+    ) as string;
+    await Promise.all((recorders.get('pipeline-control') ?? []).map((recorder) => recorder.close()));
+    recorders.delete('pipeline-control');
+    const answer = await control({ action: 'redrive', version: first.audit.version });
+    expect(answer).toEqual({ execution: expect.stringContaining(':execution:machine:') });
+  }, 60_000);
+
+  it.each(['pipeline-worker', 'pipeline-steps', 'pipeline-control', 'retrieval'])(
+    'have %s call of AWS what is recorded, and its role permits',
+    (handler) => {
+      const { recorded, seen } = callsOf(handler, 'moto');
+      expect(seen).toEqual(recorded);
+    },
+  );
 });

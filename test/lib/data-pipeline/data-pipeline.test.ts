@@ -88,7 +88,7 @@ describe('a data pipeline', () => {
   it('lets the worker read and write objects, and never move the pointer', () => {
     expect(actionsOf(template, 'PipelineWorkerRole', 'dynamodb')).toEqual([]);
     expect(actionsOf(template, 'PipelineWorkerRole', 's3')).toEqual([
-      ...['s3:GetObject', 's3:GetObject', 's3:ListBucket', 's3:ListBucket', 's3:PutObject'],
+      ...['s3:GetObject', 's3:ListBucket', 's3:ListBucket', 's3:PutObject'],
     ]);
     expect(actionsOf(template, 'PipelineStepsRole', 'dynamodb')).toEqual(['dynamodb:PutItem', 'dynamodb:Query']);
     expect(actionsOf(template, 'PipelineStepsRole', 's3')).toContain('s3:DeleteObject');
@@ -332,15 +332,69 @@ describe('a contract that cannot hold', () => {
   ])('is refused with %s', (_name, props, message) => {
     expect(refused(() => props)).toThrow(message);
   });
+});
 
-  it('is refused with a Glue job after another stage', () => {
-    const definition = ownStages({ function: { name: 'f' } }, { glueJob: { name: 'j' } });
-    expect(
-      refused((stack) => ({
-        definition,
-        functions: { f: lambda.Function.fromFunctionName(stack, 'F', 'f') },
-        glueJobs: { j: 'job' },
-      })),
-    ).toThrow('stages[1] ("stage-1") must not be a Glue job: only the first stage may be one');
+describe('a pipeline with Glue jobs', () => {
+  const RECORD = { type: 'object', required: ['id'], properties: { id: { type: 'string' } } };
+  const job = { name: 'job', work: { glueJob: { name: 'j' } }, input: RECORD, output: RECORD };
+  const check = { name: 'check', work: { check: {} }, input: RECORD, output: RECORD };
+  const build = (stages: PipelineDefinition['stages']) => {
+    const stack = newStack();
+    const pipeline = new DataPipeline(stack, 'Pipeline', {
+      definition: { name: 'jobs', stages },
+      glueJobs: { j: 'flatten' },
+    });
+    pipeline.grantJob(new iam.Role(stack, 'JobRole', { assumedBy: new iam.ServicePrincipal('glue.amazonaws.com') }));
+    return Template.fromStack(stack);
+  };
+
+  it('may start them, and none but them, wherever they stand', () => {
+    for (const stages of [
+      [job, check],
+      [check, job],
+      [check, job, { ...check, name: 'again' }],
+    ]) {
+      build(stages).hasResourceProperties('AWS::IAM::Policy', {
+        PolicyDocument: {
+          Statement: Match.arrayWith([
+            {
+              Action: ['glue:BatchStopJobRun', 'glue:GetJobRun', 'glue:GetJobRuns', 'glue:StartJobRun'],
+              Effect: 'Allow',
+              Resource: { 'Fn::Join': ['', Match.arrayWith([Match.stringLikeRegexp('job/flatten$')])] },
+            },
+          ]),
+        },
+      });
+    }
+  });
+
+  it('lets the job read what has landed only where it is the first stage, and the functions where it is not', () => {
+    const reads = (template: Template, role: string) =>
+      JSON.stringify(
+        template.findResources('AWS::IAM::Policy', { Properties: { Roles: [{ Ref: Match.stringLikeRegexp(role) }] } }),
+      );
+    for (const [stages, isFirst] of [
+      [[job, check], true],
+      [[check, job], false],
+    ] as const) {
+      const template = build([...stages]);
+      expect(reads(template, '^JobRole').includes('/incoming/*')).toBe(isFirst);
+      expect(reads(template, '^JobRole')).toContain('/jobs/*');
+      expect(reads(template, '^PipelineWorkerRole').includes('/incoming/*')).toBe(!isFirst);
+    }
+  });
+
+  it('is refused where a job does not take what the stage before gives', () => {
+    const other = { type: 'object', required: ['sum'], properties: { sum: { type: 'number' } } };
+    expect(() => build([check, { ...job, input: other }])).toThrow(
+      'stages[1].input.required: does not accept what stages[0] ("check") gives in its output.required: "sum" may be',
+    );
+  });
+
+  it('has nothing to grant to a job without one', () => {
+    const stack = newStack();
+    const pipeline = new DataPipeline(stack, 'Pipeline', { definition: { name: 'none', stages: [check] } });
+    const role = new iam.Role(stack, 'Role', { assumedBy: new iam.AccountRootPrincipal() });
+    expect(() => pipeline.grantJob(role)).toThrow('grantJob needs a glueJob stage in the definition');
   });
 });

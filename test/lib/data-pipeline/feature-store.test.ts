@@ -195,7 +195,7 @@ describe('a feature store', () => {
     ];
     for (const metric of metrics) expect(metric.dimensions).toEqual({ FeatureStore: store.storeName });
     expect(store.metricStaleShare().expression).toBe('IF(readings >= 100, 100 * stale / readings, 0)');
-    expect(store.metricErrors().expression).toBe('ingest + serve + skew');
+    expect(store.metricErrors().expression).toBe('ingest + serve + skew + maintenance');
     expect(store.storeName).toMatch(/^Stack-shop-[0-9a-f]{8}$/);
   });
 

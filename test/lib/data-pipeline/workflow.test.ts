@@ -1,18 +1,19 @@
 import { createRequire } from 'node:module';
 import { describe, expect, it } from '@jest/globals';
 import type { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import jsonata from 'jsonata';
-import { DataPipeline, type DataPipelineProps, type PipelineDefinition } from '../../../lib';
-import { newStack } from '../synthesise';
+import { type DataPipelineProps, type PipelineDefinition } from '../../../lib';
+import { type Machine, machineOf } from './rendered-pipeline';
 
 interface Validation {
   readonly isValid: boolean;
   errorsText(separator: string): string;
 }
 
-const validate = createRequire(__filename)('asl-validator') as (definition: unknown) => Validation;
+const validator = createRequire(__filename)('asl-validator') as (definition: unknown) => Validation;
+/** The validator writes into what it is given. */
+const validate = (definition: unknown) => validator(structuredClone(definition));
 
 const PARSE: PipelineDefinition = { name: 'texts', stages: [{ name: 'parse', work: { parse: {} } }] };
 const EMBED: PipelineDefinition = {
@@ -30,6 +31,16 @@ const JOB: PipelineDefinition = {
   source: { timeField: 'at' },
   stages: [{ name: 'job', work: { glueJob: { name: 'flatten' } }, input: { type: 'object' }, output: ORDER }],
 };
+/** Bundled work, a job, bundled work, a job. */
+const JOBS: PipelineDefinition = {
+  name: 'sums',
+  stages: [
+    { name: 'check', work: { check: {} }, input: ORDER, output: ORDER },
+    { name: 'sum', work: { glueJob: { name: 'flatten' } }, input: ORDER, output: ORDER },
+    { name: 'again', work: { check: {} }, input: ORDER, output: ORDER },
+    { name: 'join', work: { glueJob: { name: 'join' } }, input: ORDER, output: ORDER },
+  ],
+};
 const gate = (stack: Stack) => lambda.Function.fromFunctionName(stack, 'Gate', 'gate');
 
 const MACHINES: [string, (stack: Stack) => DataPipelineProps][] = [
@@ -39,40 +50,8 @@ const MACHINES: [string, (stack: Stack) => DataPipelineProps][] = [
     'one with a Glue job, a gate and anomalies that hold',
     (stack) => ({ definition: JOB, glueJobs: { flatten: 'flatten' }, publishGate: gate(stack), holdOnAnomaly: true }),
   ],
+  ['one with Glue jobs between its stages', () => ({ definition: JOBS, glueJobs: { flatten: 'f', join: 'j' } })],
 ];
-
-interface State {
-  readonly Type: string;
-  readonly Next?: string;
-  readonly Default?: string;
-  readonly End?: boolean;
-  readonly Choices?: { readonly Condition: string; readonly Next: string }[];
-  readonly Assign?: Record<string, unknown>;
-  readonly ItemProcessor?: Machine & { readonly ProcessorConfig: unknown };
-  readonly [field: string]: unknown;
-}
-
-interface Machine {
-  readonly StartAt: string;
-  readonly States: Record<string, State>;
-  readonly QueryLanguage?: string;
-}
-
-/** A definition as it is deployed, with an ARN or a name for each reference. */
-function machineOf(propsOf: (stack: Stack) => DataPipelineProps): Machine {
-  const stack = newStack();
-  new DataPipeline(stack, 'Pipeline', propsOf(stack));
-  const [machine] = Object.values(Template.fromStack(stack).findResources('AWS::StepFunctions::StateMachine'));
-  const { DefinitionString } = machine!.Properties as { DefinitionString: { 'Fn::Join': [string, unknown[]] } };
-  const text = DefinitionString['Fn::Join'][1].map((part) => {
-    if (typeof part === 'string') return part;
-    const { Ref, 'Fn::GetAtt': attribute } = part as { Ref?: string; 'Fn::GetAtt'?: string[] };
-    if (Ref === 'AWS::Partition') return 'aws';
-    if (attribute) return `arn:aws:lambda:eu-west-1:111122223333:function:${attribute[0]!}`;
-    return Ref!.toLowerCase();
-  });
-  return JSON.parse(text.join('')) as Machine;
-}
 
 /** All expressions of a definition, with the states in which they stand. */
 function expressionsOf(value: unknown, path = ''): [path: string, text: string][] {
@@ -81,8 +60,18 @@ function expressionsOf(value: unknown, path = ''): [path: string, text: string][
   return Object.entries(value).flatMap(([name, part]) => expressionsOf(part, `${path}/${name}`));
 }
 
+/** What an expression gives. */
+const evaluate = async (text: unknown, states: object, variables: object = {}) => {
+  const expression = jsonata((text as string).slice(2, -2));
+  for (const [name, value] of Object.entries(variables)) expression.assign(name, value);
+  expression.assign('states', states);
+  // A result of JSONata has properties of its own that are no part of it.
+  return JSON.parse(JSON.stringify(await expression.evaluate({}))) as unknown;
+};
+
 describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
   const machine = machineOf(propsOf);
+  const maps = Object.values(machine.States).filter(({ Type }) => Type === 'Map');
 
   it('is valid by the rules of the States Language', () => {
     const result = validate(machine);
@@ -107,6 +96,61 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
     }
   });
 
+  it('has expressions that give something, whichever way a run goes', async () => {
+    const variables = {
+      ...{ request: { asOf: '2026-11-24T03:00:00Z' }, concurrency: 10, jobs: 'jobs/run-1/' },
+      ...{ run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl', index: { isSwitched: false, missed: 2 } },
+      audit: { version: 'v', isHeld: false, held: 'why', anomalies: [{ monitor: 'volume' }] },
+    };
+    const states = {
+      input: { shards: 2, outcome: 'published', publish: true },
+      context: { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } },
+      result: { Payload: { run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl' } },
+    };
+    for (const [path, text] of expressionsOf(machine)) {
+      expect([path, typeof (await evaluate(`{%${text}%}`, states, variables))]).not.toEqual([path, 'undefined']);
+    }
+  });
+
+  // https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html, and the pages of the distributed map.
+  it('stays within the limits of Step Functions', () => {
+    expect(JSON.stringify(machine).length).toBeLessThan(1_048_576);
+    const all = [machine, ...Object.values(machine.States).flatMap(({ ItemProcessor }) => ItemProcessor ?? [])];
+    const names = all.flatMap(({ States }) => Object.keys(States));
+    expect(new Set(names).size).toBe(names.length);
+    for (const name of names) expect(name.length).toBeLessThanOrEqual(80);
+    expect(new Set(maps.map(({ Label }) => Label)).size).toBe(maps.length);
+    for (const map of maps) {
+      expect(map.Label).toMatch(/^[A-Za-z0-9_-]{1,40}$/);
+      const batcher = map.ItemBatcher as { MaxItemsPerBatch: number; MaxInputBytesPerBatch: number };
+      expect(batcher.MaxItemsPerBatch).toBeGreaterThanOrEqual(1);
+      // With what every event of a child has besides its batch.
+      expect(batcher.MaxInputBytesPerBatch).toBeLessThanOrEqual(262_144 - 65_536);
+    }
+    // What the executions of a map's children go through stands in their own histories, of 25,000 events each.
+    expect(Object.keys(machine.States).length * 5).toBeLessThan(25_000);
+  });
+
+  it('has none but the fields that a distributed map takes with JSONata', () => {
+    const known = new Set([
+      ...['Type', 'Label', 'ItemReader', 'ItemBatcher', 'MaxConcurrency', 'ToleratedFailurePercentage'],
+      ...['ItemProcessor', 'ResultWriter', 'Catch', 'Next'],
+    ]);
+    expect(maps.length).toBeGreaterThan(0);
+    for (const map of maps) {
+      expect(Object.keys(map).filter((field) => !known.has(field))).toEqual([]);
+      for (const part of ['ItemReader', 'ResultWriter'] as const) {
+        const { Resource, Arguments, ReaderConfig, ...others } = map[part] as Record<string, unknown>;
+        expect([Resource, Object.keys(Arguments as object)[0], others]).toEqual([
+          part === 'ItemReader' ? 'arn:aws:states:::s3:getObject' : 'arn:aws:states:::s3:putObject',
+          'Bucket',
+          {},
+        ]);
+        expect(ReaderConfig).toEqual(part === 'ItemReader' ? { InputType: 'JSONL' } : undefined);
+      }
+    }
+  });
+
   it('reaches every state from the first, and ends in each last one', () => {
     const reached = new Set<string>();
     const visit = (name: string) => {
@@ -125,15 +169,19 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
   });
 
   it('does not try again what a record has stopped, and lets the audit say why', () => {
-    const { Shards, Audit } = machine.States;
-    const [first, ...others] = Shards!.ItemProcessor!.States.Work!.Retry as Record<string, unknown>[];
-    expect(first).toEqual({ ErrorEquals: ['PipelineStopped'], MaxAttempts: 0 });
-    expect(others.flatMap(({ ErrorEquals }) => ErrorEquals)).toContain('States.TaskFailed');
-    expect(Shards!.Catch).toEqual([{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: 'Audit' }]);
-    const retried = (Audit!.Retry as { ErrorEquals: string[] }[]).flatMap(({ ErrorEquals }) => ErrorEquals);
-    expect(retried).not.toContain('PipelineStopped');
-    expect(retried).not.toContain('States.TaskFailed');
-    expect(Audit!.Catch).toBeUndefined();
+    for (const map of maps) {
+      const [work] = Object.values(map.ItemProcessor!.States);
+      const [first, ...others] = work!.Retry as Record<string, unknown>[];
+      expect(first).toEqual({ ErrorEquals: ['PipelineStopped'], MaxAttempts: 0 });
+      expect(others.flatMap(({ ErrorEquals }) => ErrorEquals)).toContain('States.TaskFailed');
+      expect(map.Catch).toEqual([{ ErrorEquals: ['States.ExceedToleratedFailureThreshold'], Next: map.Next }]);
+      const audit = machine.States[map.Next!]!;
+      expect(JSON.stringify(audit.Arguments)).toMatch(/"step":"(audit|handOver)"/);
+      const retried = (audit.Retry as { ErrorEquals: string[] }[]).flatMap(({ ErrorEquals }) => ErrorEquals);
+      expect(retried).not.toContain('PipelineStopped');
+      expect(retried).not.toContain('States.TaskFailed');
+      expect(audit.Catch).toBeUndefined();
+    }
   });
 
   it('publishes nothing that is held, refused or overtaken', () => {
@@ -153,16 +201,10 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
 });
 
 describe('what the expressions come to', () => {
-  const evaluate = async (text: unknown, states: object, variables: object = {}) => {
-    const expression = jsonata((text as string).slice(2, -2));
-    for (const [name, value] of Object.entries(variables)) expression.assign(name, value);
-    expression.assign('states', states);
-    // A result of JSONata has properties of its own that are no part of it.
-    return JSON.parse(JSON.stringify(await expression.evaluate({}))) as unknown;
-  };
   const context = { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } };
   const small = machineOf(MACHINES[0]![1]);
   const job = machineOf(MACHINES[2]![1]);
+  const between = machineOf(MACHINES[3]![1]);
 
   it('passes on what a run is asked, and nothing else of its input', async () => {
     const { request } = small.States.Begin!.Assign!;
@@ -185,13 +227,36 @@ describe('what the expressions come to', () => {
     expect(await evaluate(concurrency, { input: { backfill: true }, context })).toBe(2);
   });
 
-  it('has the Glue job write where the plan then looks', async () => {
-    const { prefix } = job.States.Begin!.Assign!;
-    const found = await evaluate(prefix, { input: {}, context });
-    expect(found).toBe('jobs/run-1/');
-    const { Arguments } = job.States.Job!.Arguments as { Arguments: Record<string, string> };
-    const output = await evaluate(Arguments['--output'], { context }, { prefix: found });
-    expect(output).toMatch(/^s3:\/\/pipelineversions\w+\/jobs\/run-1\/$/);
+  it('has a Glue job read what is there for it, and write where the plan after it looks', async () => {
+    const jobs = await evaluate(job.States.Begin!.Assign!.jobs, { input: {}, context });
+    expect(jobs).toBe('jobs/run-1/');
+    const placesOf = async ({ States }: Machine, own: string) => {
+      const { Arguments } = States[`Job${own}`]!.Arguments as { Arguments: Record<string, string> };
+      const { Payload } = States[`Plan${own}`]!.Arguments as { Payload: Record<string, string> };
+      const output = await evaluate(Arguments['--output'], { context }, { jobs });
+      return [Arguments['--input'], output, await evaluate(Payload.prefix, {}, { jobs }), Payload.isJobOutput];
+    };
+    const [landed, first, prefix] = await placesOf(job, '');
+    expect(landed).toMatch(/^s3:\/\/pipelinelanding\w+\/incoming\/$/);
+    expect(first).toMatch(/^s3:\/\/pipelineversions\w+\/jobs\/run-1\/job\/output\/$/);
+    expect(prefix).toBe('jobs/run-1/job/output/');
+
+    const [given, , later, isJobOutput] = await placesOf(between, '2');
+    const { Payload } = between.States.HandOver!.Arguments as { Payload: Record<string, string> };
+    expect(await evaluate(Payload.prefix, {}, { jobs })).toBe('jobs/run-1/sum/input/');
+    expect(await evaluate(given, {}, { jobs })).toMatch(/\/jobs\/run-1\/sum\/input\/$/);
+    expect([later, isJobOutput]).toEqual(['jobs/run-1/sum/output/', true]);
+  });
+
+  it('audits what comes before a job, plans what comes after it, and keeps the pointer of the beginning', () => {
+    expect(between.States.MayGoOn).toMatchObject({
+      Choices: [{ Condition: '{% $audit.isHeld %}', Next: 'Held' }],
+      Default: 'Job2',
+    });
+    expect(between.States.HandOver2).toMatchObject({ Arguments: { Payload: { step: 'handOver', leg: 1 } } });
+    expect(between.States.Plan3).toMatchObject({ Arguments: { Payload: { leg: 2, after: '{% $run %}' } } });
+    const keeping = Object.entries(between.States).filter(([, { Assign = {} }]) => 'sequence' in Assign);
+    expect(keeping.map(([name]) => name)).toEqual(['Plan']);
   });
 
   it('says why a version is held', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
+import { Duration } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as sns from 'aws-cdk-lib/aws-sns';
-import { DataAlarms, type DataAlarmsProps, DataPipeline, FeatureStore, FeatureType } from '../../../lib';
+import { DataAlarms, type DataAlarmsProps, DataPipeline, FeatureStore, FeatureType, Retrieval } from '../../../lib';
 import { newStack } from '../synthesise';
 
 function build(props: Partial<DataAlarmsProps> = {}) {
@@ -51,6 +52,50 @@ describe('alarms on data', () => {
     for (const { Properties } of Object.values(template.findResources('AWS::CloudWatch::Alarm'))) {
       expect(Properties).toMatchObject({ AlarmActions: [expect.anything()], OKActions: [expect.anything()] });
     }
+  });
+
+  it('tell of a pipeline that rests too long, also before its first run', () => {
+    const rests = (mostVersionAge: Duration) =>
+      build({ mostVersionAge }).template.findResources('AWS::CloudWatch::Alarm', {
+        Properties: { MetricName: 'ExecutionsSucceeded' },
+      });
+    const [daily] = Object.values(rests(Duration.days(2)));
+    expect(daily!.Properties).toMatchObject({
+      ...{ Period: 86_400, EvaluationPeriods: 2, DatapointsToAlarm: 2, Threshold: 1, Statistic: 'Sum' },
+      ...{ ComparisonOperator: 'LessThanThreshold', TreatMissingData: 'breaching' },
+      AlarmDescription: 'No run of the pipeline texts has succeeded for 2 days: readers see an old version',
+    });
+    const [hourly] = Object.values(rests(Duration.hours(6)));
+    expect(hourly!.Properties).toMatchObject({ Period: 21_600, EvaluationPeriods: 1 });
+    for (const age of [Duration.minutes(90), Duration.hours(30), Duration.days(8)]) {
+      expect(() => rests(age)).toThrow('mostVersionAge must be whole hours up to a day, or whole days up to 7, got');
+    }
+  });
+
+  it('tell of retrieval that fails, is slow, or keeps its old index', () => {
+    const stack = newStack();
+    const pipeline = new DataPipeline(stack, 'Pipeline', {
+      definition: {
+        name: 'manual',
+        stages: [
+          { name: 'chunk', work: { chunk: {} } },
+          { name: 'embed', work: { embed: { model: 'm', dimensions: 8 } } },
+        ],
+        retrieval: {},
+      },
+      embeddingUrl: 'https://models.example.com',
+    });
+    const { alarms: watched } = new DataAlarms(stack, 'Alarms', {
+      topic: new sns.Topic(stack, 'OnCall'),
+      retrievals: { manual: new Retrieval(stack, 'Retrieval', { pipeline }) },
+      mostQueryTime: Duration.millis(800),
+    });
+    expect(watched).toHaveLength(3);
+    const watching = Template.fromStack(stack);
+    watching.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ MetricName: 'Duration', ExtendedStatistic: 'p99', Threshold: 800 },
+    });
+    watching.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName: 'PipelineIndexesKept', Threshold: 0 });
   });
 
   it('refuse limits that cannot be', () => {

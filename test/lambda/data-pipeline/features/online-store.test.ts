@@ -80,6 +80,11 @@ class MemoryStore implements OnlineStore {
     this.rows.set(key, mergedRow(kept, row) ?? kept);
     return Promise.resolve();
   }
+
+  public remove(_entity: string, key: string): Promise<void> {
+    this.rows.delete(key);
+    return Promise.resolve();
+  }
 }
 
 describe('what is served', () => {
@@ -122,6 +127,17 @@ async function agrees(store: OnlineStore, runs: number): Promise<void> {
   );
 }
 
+/** Forgets one entity of two, and one that is not there. */
+async function forgets(store: OnlineStore): Promise<void> {
+  const row = { orders: { value: 3, eventMs: Date.now(), ingestId: 'i', sourceVersion: 'v2' } };
+  for (const key of ['gone', 'stays']) await store.write('customer', key, row, FEATURES);
+  for (const key of ['gone', 'gone', 'never there']) await store.remove('customer', key);
+  expect(await store.read('customer', ['gone', 'stays', 'never there'], ['orders'])).toEqual([{}, row, {}]);
+  // What is told of it later is new.
+  await store.write('customer', 'gone', row, FEATURES);
+  expect(await store.read('customer', ['gone'], ['orders'])).toEqual([row]);
+}
+
 describeEachStore('features in Valkey', (url) => {
   let connection: StoreConnection;
   let store: ValkeyOnlineStore;
@@ -158,6 +174,8 @@ describeEachStore('features in Valkey', (url) => {
     expect(await store.read('customer', ['moved'], ['tier'])).toEqual([{ tier: next }]);
   });
 
+  it('are forgotten where an entity is erased', () => forgets(store));
+
   it('are gone a week after the last of them is stale', async () => {
     const eventMs = Date.now() - 7 * 86_400_000 - 1500;
     const dated = { eventMs, ingestId: '1', sourceVersion: 'v2' };
@@ -186,6 +204,8 @@ describeEachStore('features in Valkey', (url) => {
   it('are served as a training set of that moment has them', async () => {
     await agrees(store, 15);
   }, 60_000);
+
+  it('are forgotten where an entity is erased', () => forgets(store));
 
   it('may be written by many at one time, and the newest of each stays', async () => {
     const now = Date.now();

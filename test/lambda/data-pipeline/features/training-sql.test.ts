@@ -105,6 +105,22 @@ if (!hasSqlite) process.stdout.write('training sets on sqlite skipped: python3 i
     cases.forEach((each, i) => expect(byLabel(found[i]!)).toEqual(joined(each)));
   });
 
+  it('is the same while a compaction has rows in two files', () => {
+    const cases = fc
+      .sample(fc.tuple(history, labels, fc.array(fc.boolean(), { minLength: 25, maxLength: 25 })), {
+        ...{ numRuns: 150, seed: 20_261_124 },
+      })
+      .map(([rows, wanted, twice]): Case => ({
+        rows: [...rows, ...rows.filter((_, i) => twice[i])],
+        ...{ wanted, set: SET },
+      }));
+    expect(cases.some(({ rows }) => new Set(rows).size < rows.length)).toBe(true);
+    const found = onSqlite(cases);
+    cases.forEach(({ rows, ...each }, i) =>
+      expect(byLabel(found[i]!)).toEqual(joined({ ...each, rows: [...new Set(rows)] })),
+    );
+  });
+
   it('reads no partition that cannot matter, and all that can', () => {
     const day = 86_400_000;
     const rows = [10, 11, 14, 15].map((days, i): HistoryRow => ({

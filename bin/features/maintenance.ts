@@ -1,0 +1,57 @@
+import { AwsError } from '../../lambda/aws/aws-error';
+import { exchange } from '../../lambda/aws/exchange';
+import { awsService } from '../../lambda/aws/service';
+import { escapedFully } from '../../lambda/security/signed-request';
+import { awsEnvironment, type AwsPlace } from '../aws-environment';
+import { UserError } from '../user-error';
+
+/** As long as a function may take, and some more. */
+const TIMEOUT_MS = 16 * 60_000;
+
+/** Where the function is. */
+export interface MaintenanceFlags extends AwsPlace {
+  readonly function: string;
+}
+
+interface Report extends Readonly<Record<string, unknown>> {
+  readonly next?: string;
+}
+
+/** Asks the function that looks after a deployed feature store, until it has done all of it. */
+export async function maintain(
+  flags: MaintenanceFlags,
+  request: Readonly<Record<string, unknown>>,
+  print: (text: string) => void,
+): Promise<void> {
+  const environment = await awsEnvironment(flags);
+  for (let after: string | undefined; ;) {
+    const asked = { ...request, ...(after !== undefined && { after }) };
+    const { next, ...counts } = await invoke(flags.function, asked, environment);
+    const told = Object.entries(counts).map(([what, count]) => `${what} ${String(count)}`);
+    print(`${told.join(', ')}${next === undefined ? '' : `; goes on after ${next}`}\n`);
+    if (next === undefined) return;
+    after = next;
+  }
+}
+
+/** Invokes the function and waits for its answer. It works for one at a time: while it is at work, this says so. */
+async function invoke(name: string, request: object, environment: NodeJS.ProcessEnv): Promise<Report> {
+  const service = awsService(environment, 'lambda', TIMEOUT_MS);
+  try {
+    return await exchange(service, {
+      ...{ operation: 'Invoke', method: 'POST', isRepeatable: true },
+      path: `/2015-03-31/functions/${escapedFully(name)}/invocations`,
+      body: JSON.stringify(request),
+      read: async (answer) => {
+        const result = JSON.parse(await answer.text()) as Report & { readonly errorMessage?: string };
+        if (answer.headers.get('x-amz-function-error'))
+          throw new UserError(result.errorMessage ?? 'the function failed');
+        return result;
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof AwsError)) throw error;
+    const isBusy = error.code === 'TooManyRequestsException';
+    throw new UserError(isBusy ? `${name} is at work: try again later` : `${name}: ${error.message}`);
+  }
+}
