@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { FileStore } from '../../bin/pipeline/file-store';
-import { linesOfObject, type QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
+import { linesOfObject } from '../../lambda/data-pipeline/running/line-object';
+import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import type { DataRecord } from '../../lambda/data-pipeline/reading/source-record';
 import { CliProcess } from '../end-to-end/processes';
 import { AS_OF, corpus, type CorpusLine, FAULT_NAMES, PipelineSandbox } from './pipeline-corpus';

@@ -2,7 +2,8 @@ import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-def
 import type { ShardPlan, ShardRange } from '../reading/shard-plan';
 import type { InputFile, ObjectStore } from '../storage';
 import type { Manifest } from '../versions/manifest';
-import { linesOfObject, type QuarantineEntry } from './shard-output';
+import { linesOfObject } from './line-object';
+import type { QuarantineEntry } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 import { withoutRecords } from './without-records';
 

@@ -1,11 +1,10 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { canonical } from '../../../lib/policy/pipeline/schema-check';
-import { sha256 } from '../digest';
 import { type Profile, ProfileBuilder } from '../monitors/profile';
 import type { Place } from '../reading/source-record';
 import type { Findings } from '../stages/work';
 import type { ObjectStore } from '../storage';
-import { type ObjectReference, objectKey } from '../versions/manifest';
+import type { ObjectReference } from '../versions/manifest';
 import { LineObject, putLines } from './line-object';
 import type { BatchOutput, Item, QuarantinedRecord, UniqueKey } from './run-batch';
 import { READING, type ShardSummary } from './shard-summary';
@@ -114,14 +113,4 @@ export function timeOf(value: unknown): number | undefined {
 /** Writes a profile as an object that is named by its content. */
 export async function putProfile(store: ObjectStore, profile: Profile): Promise<ObjectReference> {
   return putLines(store, [canonical(profile)]);
-}
-
-/** The lines of an object. */
-export async function linesOfObject(store: ObjectStore, reference: ObjectReference): Promise<string[]> {
-  if (reference.records === 0) return [];
-  const content = await store.get(objectKey(reference.sha256));
-  if (content === undefined || sha256(content) !== reference.sha256) {
-    throw new Error(`the object ${reference.sha256} is ${content === undefined ? 'gone' : 'not what was written'}`);
-  }
-  return content.toString('utf8').trimEnd().split('\n');
 }

@@ -2,7 +2,7 @@ import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-def
 import type { Place } from '../reading/source-record';
 import type { ObjectStore } from '../storage';
 import { KEY_DIGITS } from './rule-checks';
-import { linesOfObject } from './shard-output';
+import { contentOf, linesIn } from './line-object';
 import type { ShardSummary } from './shard-summary';
 
 /** Room for what does not fit in memory: lists of lines by name, for the time of one run. */
@@ -23,7 +23,7 @@ export interface Duplicate {
 }
 
 /** Keys that are held in memory at one time. */
-const PARTITION_KEYS = 100_000;
+const PARTITION_KEYS = 50_000;
 
 /**
  * Finds the records whose key stands in an earlier record: of the whole version, in the memory of one partition of the keys.
@@ -69,16 +69,16 @@ async function partition(
     if (keys.records === 0) continue;
     const out = touched.has(shard) ? await duplicatesOf(shard, spill) : undefined;
     const lists = Array.from({ length: partitions }, (): string[] => []);
-    for (const line of await linesOfObject(store, keys)) {
+    // One by one: an array of all would keep them until the last is sorted in.
+    for (const line of linesIn(await contentOf(store, keys))) {
       if (!line.startsWith(prefix)) continue;
-      const rest = line.slice(prefix.length);
+      const hash = line.slice(prefix.length, prefix.length + KEY_DIGITS);
+      const rest = line.slice(prefix.length + KEY_DIGITS);
       if (out) {
         const [, ordinal, branch] = rest.split(' ', 3) as [string, string, string];
         if (isOut(out, Number(ordinal), branch)) continue;
       }
-      lists[parseInt(rest.slice(0, 8), 16) % partitions]!.push(
-        `${rest.slice(0, KEY_DIGITS)} ${shard}${rest.slice(KEY_DIGITS)}`,
-      );
+      lists[parseInt(hash.slice(0, 8), 16) % partitions]!.push(`${hash} ${shard}${rest}`);
     }
     for (const [part, lines] of lists.entries()) if (lines.length > 0) await spill.append(`${bucket}-${part}`, lines);
   }

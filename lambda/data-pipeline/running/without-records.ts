@@ -2,8 +2,8 @@ import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-def
 import { ProfileBuilder } from '../monitors/profile';
 import type { DataRecord } from '../reading/source-record';
 import type { ObjectStore } from '../storage';
-import { putLines } from './line-object';
-import { linesOfObject, putProfile, type QuarantineEntry, timeOf } from './shard-output';
+import { linesOfObject, putLines } from './line-object';
+import { putProfile, type QuarantineEntry, timeOf } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 import { type Duplicate, isOut } from './uniqueness';
 

@@ -1,7 +1,7 @@
 import { isRecord, show } from '../../../lib/policy/fields';
 import { type Profile } from '../monitors/profile';
 import { pinProfile } from '../monitors/history';
-import { linesOfObject } from '../running/shard-output';
+import { linesOfObject } from '../running/line-object';
 import { manifestOf } from '../running/steps';
 import type { Pointer } from '../storage';
 import type { Manifest } from './manifest';

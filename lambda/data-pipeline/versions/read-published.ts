@@ -1,5 +1,6 @@
 import type { DataRecord } from '../reading/source-record';
-import { linesOfObject, type Origin } from '../running/shard-output';
+import { linesOfObject } from '../running/line-object';
+import type { Origin } from '../running/shard-output';
 import type { ObjectStore } from '../storage';
 import type { Manifest } from './manifest';
 import { readManifest, type VersionPorts } from './publish';
