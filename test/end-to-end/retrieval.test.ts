@@ -214,10 +214,9 @@ describe('retrieval through the gateway', () => {
 
   it('answers by the declared fallback when its index is lost', async () => {
     const indexes = join(output, 'documentation', 'indexes');
-    const [lost = ''] = readdirSync(indexes).filter((name) => name.startsWith('documentation-'));
-    renameSync(join(indexes, lost), join(root, 'lost'));
+    renameSync(indexes, join(root, 'lost'));
     expect(await search()).toMatchObject({ servedBy: 'standby', fallback: 'backend_error' });
-    renameSync(join(root, 'lost'), join(indexes, lost));
+    renameSync(join(root, 'lost'), indexes);
     // What the fallback answered may be kept: another question.
     expect(await search({ query: 'Levenshtein' })).toMatchObject({ servedBy: 'index', version: first });
   });

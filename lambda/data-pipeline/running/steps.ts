@@ -19,8 +19,7 @@ import { asRedriven, planRedrive } from './redrive';
 import { isAside, joinLegs, type LegAudit } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard, summaryKey } from './run-shard';
-import { putLines } from './line-object';
-import { linesOfObject } from './shard-output';
+import { linesOfObject, putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
 import type { Spill } from './uniqueness';
 
