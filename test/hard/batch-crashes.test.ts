@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BatchPlatform } from './batch/batch-platform';
+import { batchPolicy } from './batch/batch-policy';
 import { describeOnRealStore } from './real-store';
 import { report } from './report';
 import { REFUSED_TEXT } from './workers/item-model';
@@ -17,15 +18,8 @@ describeOnRealStore('a batch whose workers are killed', () => {
 
   beforeAll(async () => {
     platform = await BatchPlatform.start(
-      (url) => ({
-        plans: [
-          { name: 'standard', requestsPerMinute: 1_000_000, tokensPerMinute: 100_000_000, parallelRequests: 1000 },
-        ],
-        tenants: [{ name: 'acme', plan: 'standard' }],
-        // The breaker stays out of this: a fifth of the calls fails for good.
-        backends: [{ name: 'model', url, breaker: { failureRate: 1 } }],
-        models: [{ name: 'llama', backends: ['model'] }],
-      }),
+      // The breaker stays out of this: a fifth of the calls fails for good.
+      (url) => batchPolicy(url, { tenants: ['acme'], backend: { breaker: { failureRate: 1 } } }),
       { timeoutMs: 8000, batchSize: 10, parallel: 1, twice: 0.1 },
     );
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { BatchPlatform } from './batch/batch-platform';
+import { batchPolicy } from './batch/batch-policy';
 import { describeOnRealStore } from './real-store';
 import { report } from './report';
 
@@ -15,17 +16,12 @@ describeOnRealStore('two tenants, one with fifty times the work of the other', (
   let platform: BatchPlatform;
 
   beforeAll(async () => {
-    platform = await BatchPlatform.start(
-      (url) => ({
-        plans: [
-          { name: 'standard', requestsPerMinute: 1_000_000, tokensPerMinute: 100_000_000, parallelRequests: 1000 },
-        ],
-        tenants: ['large', 'small'].map((name) => ({ name, plan: 'standard' })),
-        backends: [{ name: 'model', url }],
-        models: [{ name: 'llama', backends: ['model'] }],
-      }),
-      { timeoutMs: 60_000, batchSize: 5, parallel: 1, twice: 0 },
-    );
+    platform = await BatchPlatform.start((url) => batchPolicy(url, { tenants: ['large', 'small'] }), {
+      timeoutMs: 60_000,
+      batchSize: 5,
+      parallel: 1,
+      twice: 0,
+    });
   });
   afterAll(() => platform.close());
 

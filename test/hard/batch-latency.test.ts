@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { BatchPlatform } from './batch/batch-platform';
+import { batchPolicy } from './batch/batch-policy';
 import { HANDLER_FILE } from './function-instances';
 import { describeOnRealStore } from './real-store';
 import { quantile, report } from './report';
@@ -25,14 +26,7 @@ describeOnRealStore('interactive requests beside a full backlog of batches', () 
 
   beforeAll(async () => {
     platform = await BatchPlatform.start(
-      (url) => ({
-        plans: [
-          { name: 'standard', requestsPerMinute: 1_000_000, tokensPerMinute: 100_000_000, parallelRequests: 1000 },
-        ],
-        tenants: ['acme', 'globex'].map((name) => ({ name, plan: 'standard' })),
-        backends: [{ name: 'model', url, capacityTokens: SLOTS * TOKENS }],
-        models: [{ name: 'llama', backends: ['model'] }],
-      }),
+      (url) => batchPolicy(url, { tenants: ['acme', 'globex'], backend: { capacityTokens: SLOTS * TOKENS } }),
       { timeoutMs: 60_000, batchSize: 10, parallel: 1, twice: 0 },
     );
     gateway = await WorkerProcess.start<Call, Reply>('function-instance', { ...platform.environment, HANDLER_FILE });

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis as Valkey } from 'ioredis';
 import { BatchPlatform } from './batch/batch-platform';
+import { batchPolicy } from './batch/batch-policy';
 import { describeOnRealStore } from './real-store';
 import { report } from './report';
 
@@ -17,14 +18,12 @@ describeOnRealStore('a batch whose backend is down in the middle', () => {
 
   beforeAll(async () => {
     platform = await BatchPlatform.start(
-      (url) => ({
-        plans: [
-          { name: 'standard', requestsPerMinute: 1_000_000, tokensPerMinute: 100_000_000, parallelRequests: 1000 },
-        ],
-        tenants: [{ name: 'acme', plan: 'standard' }],
-        backends: [{ name: 'model', url, breaker: { minimumCalls: 20, openMs: 1000, maxOpenMs: 4000 } }],
-        models: [{ name: 'llama', backends: ['model'], degradedAnswer: 'Please try again.' }],
-      }),
+      (url) =>
+        batchPolicy(url, {
+          tenants: ['acme'],
+          backend: { breaker: { minimumCalls: 20, openMs: 1000, maxOpenMs: 4000 } },
+          model: { degradedAnswer: 'Please try again.' },
+        }),
       { timeoutMs: 60_000, batchSize: 10, parallel: 1, twice: 0 },
     );
     store = new Valkey(platform.environment.STORE_URL!);

@@ -1,7 +1,7 @@
 import { finished } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
-import { loadFunction } from '../../../bin/start/lambda-runtime';
 import { StreamedResponse } from '../../../bin/start/response-stream';
+import { builtFunction } from './built-function';
 import { serveParent } from './serve-parent';
 
 /** A call of the function, as API Gateway makes it. */
@@ -25,19 +25,9 @@ export interface Reply {
 
 let lastRecord = '';
 
-/** The built inference function, started as Lambda starts an instance of it. */
-const instance = loadFunction(
-  {
-    id: 'inference',
-    file: process.env.HANDLER_FILE ?? '',
-    handler: 'handler',
-    timeoutMs: 300_000,
-    environment: { ...(process.env as Record<string, string>) },
-  },
-  (line) => {
-    if (line.includes('"message":"request"')) lastRecord = line;
-  },
-);
+const instance = builtFunction((line) => {
+  if (line.includes('"message":"request"')) lastRecord = line;
+});
 
 void instance.then((lambda) => {
   serveParent<Call, Reply>(async ({ body, tenant, plan, hangUpAfterMs }) => {

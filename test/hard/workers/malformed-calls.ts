@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers';
-import { loadFunction } from '../../../bin/start/lambda-runtime';
 import { StreamedResponse } from '../../../bin/start/response-stream';
 import { faultOfRefusal } from '../error-object';
 import { type MalformedRequest, malformedRequests } from '../malformed-requests';
+import { builtFunction } from './built-function';
 import { serveParent } from './serve-parent';
 
 /** Calls the built function with what API Gateway would have refused, and with what it would never send. */
@@ -22,18 +22,7 @@ export interface Hits {
 
 const MOST_TOLD = 5;
 
-const instance = loadFunction(
-  {
-    id: 'inference',
-    file: process.env.HANDLER_FILE ?? '',
-    handler: 'handler',
-    timeoutMs: 300_000,
-    environment: { ...(process.env as Record<string, string>) },
-  },
-  () => undefined,
-);
-
-void instance.then((lambda) => {
+void builtFunction().then((lambda) => {
   const send = async (event: object): Promise<[status: number, text: string]> => {
     const { stream, ended } = lambda.invokeStreaming(event);
     const answer = stream.pipe(new StreamedResponse());
