@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { AwsError } from '../../lambda/aws/aws-error';
 import { awsService } from '../../lambda/aws/service';
-import { invoke } from '../../lambda/pipeline-store/function-call';
+import { FunctionError, invoke } from '../../lambda/pipeline-store/function-call';
 import type { IngestReport } from '../../lambda/data-pipeline/features/ingest';
 import { awsEnvironment, type AwsPlace } from '../aws-environment';
 import { UserError } from '../user-error';
@@ -30,7 +30,7 @@ export async function ingestRecords(file: string, place: IngestPlace, print: (te
   for (let i = 0; i < records.length; i += RECORDS_PER_CALL) {
     const batch = records.slice(i, i + RECORDS_PER_CALL);
     const report = (await invoke(service, place.function, { records: batch }).catch((error: unknown) => {
-      throw error instanceof AwsError ? new UserError(error.message) : error;
+      throw error instanceof AwsError || error instanceof FunctionError ? new UserError(error.message) : error;
     })) as IngestReport;
     taken += report.taken;
     refused += report.quarantined.length;

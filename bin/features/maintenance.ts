@@ -1,7 +1,6 @@
 import { AwsError } from '../../lambda/aws/aws-error';
-import { exchange } from '../../lambda/aws/exchange';
 import { awsService } from '../../lambda/aws/service';
-import { escapedFully } from '../../lambda/security/signed-request';
+import { FunctionError, invoke } from '../../lambda/pipeline-store/function-call';
 import { awsEnvironment, type AwsPlace } from '../aws-environment';
 import { UserError } from '../user-error';
 
@@ -26,7 +25,7 @@ export async function maintain(
   const environment = await awsEnvironment(flags);
   for (let after: string | undefined; ;) {
     const asked = { ...request, ...(after !== undefined && { after }) };
-    const { next, ...counts } = await invoke(flags.function, asked, environment);
+    const { next, ...counts } = await ask(flags.function, asked, environment);
     const told = Object.entries(counts).map(([what, count]) => `${what} ${String(count)}`);
     print(`${told.join(', ')}${next === undefined ? '' : `; goes on after ${next}`}\n`);
     if (next === undefined) return;
@@ -34,22 +33,12 @@ export async function maintain(
   }
 }
 
-/** Invokes the function and waits for its answer. It works for one at a time: while it is at work, this says so. */
-async function invoke(name: string, request: object, environment: NodeJS.ProcessEnv): Promise<Report> {
-  const service = awsService(environment, 'lambda', TIMEOUT_MS);
+/** The function works for one at a time: while it is at work, this says so. */
+async function ask(name: string, request: object, environment: NodeJS.ProcessEnv): Promise<Report> {
   try {
-    return await exchange(service, {
-      ...{ operation: 'Invoke', method: 'POST', isRepeatable: true },
-      path: `/2015-03-31/functions/${escapedFully(name)}/invocations`,
-      body: JSON.stringify(request),
-      read: async (answer) => {
-        const result = JSON.parse(await answer.text()) as Report & { readonly errorMessage?: string };
-        if (answer.headers.get('x-amz-function-error'))
-          throw new UserError(result.errorMessage ?? 'the function failed');
-        return result;
-      },
-    });
+    return (await invoke(awsService(environment, 'lambda', TIMEOUT_MS), name, request)) as Report;
   } catch (error) {
+    if (error instanceof FunctionError) throw new UserError(error.message);
     if (!(error instanceof AwsError)) throw error;
     const isBusy = error.code === 'TooManyRequestsException';
     throw new UserError(isBusy ? `${name} is at work: try again later` : `${name}: ${error.message}`);

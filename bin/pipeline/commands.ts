@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadGoldenSet } from '../../lambda/data-pipeline/reading/references';
-import { manifestOf } from '../../lambda/data-pipeline/running/steps';
+import { manifestOf } from '../../lambda/data-pipeline/running/staging';
 import { linesOfObject } from '../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';

@@ -5,7 +5,8 @@ import type { ShardLimits, ShardPlan } from '../../lambda/data-pipeline/reading/
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
 import { prepareStages } from '../../lambda/data-pipeline/running/run-batch';
-import { manifestOf, type PlannedRun, PipelineSteps } from '../../lambda/data-pipeline/running/steps';
+import { manifestOf } from '../../lambda/data-pipeline/running/staging';
+import { type PlannedRun, PipelineSteps } from '../../lambda/data-pipeline/running/steps';
 import { workerOf } from '../../lambda/data-pipeline/stages/bundled';
 import type { Manifest } from '../../lambda/data-pipeline/versions/manifest';
 import type { Publication } from '../../lambda/data-pipeline/versions/publish';

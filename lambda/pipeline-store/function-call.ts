@@ -3,6 +3,9 @@ import type { AwsService } from '../aws/service';
 import { escapedFully } from '../security/signed-request';
 import type { CallFunction } from '../data-pipeline/stages/function-stage';
 
+/** A function that was called has failed: it says what it threw. */
+export class FunctionError extends Error {}
+
 /**
  * Calls a user's function with `{ records }`.
  *
@@ -15,7 +18,7 @@ export function lambdaCall(service: AwsService, functionArn: string): CallFuncti
 /**
  * Invokes a function and waits for its answer. To carry the call out twice comes to the same.
  *
- * @throws where the call fails, and where the function does
+ * @throws where the call fails, and a {@link FunctionError} where the function does
  */
 export function invoke(service: AwsService, functionArn: string, event: object): Promise<unknown> {
   return exchange(service, {
@@ -24,8 +27,14 @@ export function invoke(service: AwsService, functionArn: string, event: object):
     body: JSON.stringify(event),
     read: async (answer) => {
       const text = await answer.text();
-      if (answer.headers.get('x-amz-function-error')) throw new Error(`the function failed: ${text.slice(0, 500)}`);
+      if (answer.headers.get('x-amz-function-error')) throw new FunctionError(`the function failed: ${thrown(text)}`);
       return JSON.parse(text) as unknown;
     },
   });
+}
+
+/** What a function threw: Lambda gives its message, with its type and where it stood. */
+function thrown(text: string): string {
+  const { errorMessage } = JSON.parse(text) as { readonly errorMessage?: unknown };
+  return (typeof errorMessage === 'string' ? errorMessage : text).slice(0, 500);
 }

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -47,7 +47,7 @@ export class PipelineMachine extends Construct {
     const stack = Stack.of(this);
     const log = new logs.LogGroup(this, 'Log', {
       // Step Functions delivers to names that begin so without a resource policy that grows with each.
-      logGroupName: `/aws/vendedlogs/states/${stack.stackName}-${this.node.addr.slice(-12)}`,
+      logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}-${this.node.addr.slice(-12)}`,
       encryptionKey: props.encryptionKey,
       retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,

@@ -2,8 +2,7 @@ import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-def
 import { RUNS_PREFIX } from '../../../lib/policy/pipeline/prefixes';
 import { digestOf } from '../digest';
 import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
-import type { Profile } from '../monitors/profile';
-import { type Finding, type Measurement, measure, watch } from '../monitors/watch';
+import { type Finding, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
@@ -12,19 +11,17 @@ import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
-import { type Publication, publish, readManifest, retain } from '../versions/publish';
+import { type Publication, publish, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
-import { isAside, joinLegs, type LegAudit } from './legs';
+import { isAside, joinLegs } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
-import { runShard, summaryKey } from './run-shard';
+import { runShard } from './run-shard';
 import { linesOfObject, putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
+import { manifestOf, type RunRecord, RunStaging } from './staging';
 import type { Spill } from './uniqueness';
-
-/** Shards whose summaries are read at one time. */
-const PARALLEL_READS = 32;
 
 /** Shards that are copied for a Glue job at one time: each in memory. */
 const PARALLEL_COPIES = 8;
@@ -64,28 +61,9 @@ export interface Audit {
   readonly findings: readonly Finding[];
 }
 
-/** What is kept of a run between its steps. */
-interface RunRecord {
-  readonly code: string;
-  readonly parents: readonly string[];
-  readonly inputs: Manifest['inputs'];
-  readonly references: References['digests'];
-  readonly asOf?: string;
-  /** The run of the leg before. */
-  readonly after?: string;
-  readonly shards: readonly number[];
-}
-
 /** What the id of a run is made of. */
 type Ingredients = Pick<Manifest, 'run' | 'definition' | 'code' | 'parents' | 'inputs' | 'references' | 'asOf'> &
   Pick<RunRequest, 'after'>;
-
-/** What is kept of an audit until it is published. */
-interface AuditRecord {
-  readonly version: string;
-  readonly measurements: readonly Measurement[];
-  readonly profile: Profile;
-}
 
 /** What the steps need from outside. */
 export interface StepPorts {
@@ -151,12 +129,11 @@ export class PipelineSteps {
     const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
     // What a job has written is of the run that was let through before the job.
     if (after === undefined) this.checkCost(bytes, request.mostCost);
-    if (redrive) await store.put(`${stagingOf(run)}/kept.json`, JSON.stringify(redrive.kept));
-    const record: RunRecord = { ...ingredients, shards: shards.map(({ index }) => index) };
-    await store.put(`${stagingOf(run)}/run.json`, JSON.stringify(record));
+    const staging = this.staging(run);
+    if (redrive) await staging.writeKept(redrive.kept);
+    await staging.writeRecord({ ...ingredients, shards: shards.map(({ index }) => index) });
+    await staging.letGo();
     const plan = `${RUNS_PREFIX}${run}/plan.jsonl`;
-    // What stopped the run before may be mended: a function that failed, or a network.
-    await store.delete(stoppedKey(run));
     await store.put(plan, shards.map((shard) => `${JSON.stringify(shard)}\n`).join(''));
     return { run, sequence, plan, shards: shards.length, bytes };
   }
@@ -173,8 +150,9 @@ export class PipelineSteps {
     files: RunFiles,
   ): Promise<{ readonly read: number; readonly seconds: Readonly<Record<string, number>> }> {
     const { pipeline, store, work } = this.ports;
-    const { asOf, references: planned } = await this.record(run);
-    await this.mustNotBeStopped(run);
+    const staging = this.staging(run);
+    const { asOf, references: planned } = await staging.record();
+    await staging.mustNotBeStopped();
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
     const seconds: Record<string, number> = {};
@@ -192,9 +170,9 @@ export class PipelineSteps {
     for (const plan of plans) {
       for (const { file, digest } of plan.ranges) files.expect(file, digest);
       try {
-        read += (await runShard(plan, pipeline, stages, { files, store }, stagingOf(run))).read;
+        read += (await runShard(plan, pipeline, stages, { files, store }, staging.folder)).read;
       } catch (error) {
-        if (error instanceof PipelineStopped) await store.put(stoppedKey(run), error.message);
+        if (error instanceof PipelineStopped) await staging.stop(error.message);
         throw error;
       }
     }
@@ -209,15 +187,16 @@ export class PipelineSteps {
    */
   public async audit(run: string): Promise<Audit> {
     const { pipeline, store, spill } = this.ports;
-    const record = await this.record(run);
-    await this.mustNotBeStopped(run);
-    const kept = await this.kept(run, record);
-    const summaries = await this.summaries(run, record);
+    const staging = this.staging(run);
+    const record = await staging.record();
+    await staging.mustNotBeStopped();
+    const kept = await staging.kept(record);
+    const summaries = await staging.summaries(record);
     const failed = record.shards.length - summaries.length;
     const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
     const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
     const { profile } = audited;
-    const before = await this.legsBefore(record);
+    const before = await staging.legsBefore(record);
     const { manifest, faultRate } = before.length > 0 ? joinLegs([...before, audited], run) : audited;
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
@@ -229,9 +208,8 @@ export class PipelineSteps {
       ...(pinned && { pinned }),
       ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
     });
-    if (failed === 0) await store.put(`${stagingOf(run)}/${held === undefined ? 'manifest' : 'held'}.json`, bytes);
-    const kind: AuditRecord = { version, measurements, profile };
-    await store.put(`${stagingOf(run)}/audit.json`, JSON.stringify(kind));
+    if (failed === 0) await staging.writeManifest(bytes, held !== undefined);
+    await staging.writeAudit({ version, measurements, profile });
     const { counts } = manifest;
     return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
   }
@@ -245,21 +223,22 @@ export class PipelineSteps {
    */
   public async handOver(run: string, prefix: string): Promise<Audit> {
     const { pipeline, store, spill } = this.ports;
-    const record = await this.record(run);
-    await this.mustNotBeStopped(run);
-    const summaries = await this.summaries(run, record);
+    const staging = this.staging(run);
+    const record = await staging.record();
+    await staging.mustNotBeStopped();
+    const summaries = await staging.summaries(record);
     const failed = record.shards.length - summaries.length;
     const audited = await auditRun(summaries, { ...record, pipeline }, { store, spill });
     const { manifest, faultRate } = audited;
     const held = heldFor(failed, record, audited.held);
-    const before = await this.legsBefore(record);
+    const before = await staging.legsBefore(record);
     const joined = before.length > 0 ? joinLegs([...before, audited], run).manifest : manifest;
     const bytes = manifestBytes(joined);
     if (held === undefined) {
       await this.giveJob(manifest.shards, prefix);
-      await store.put(`${stagingOf(run)}/leg.json`, JSON.stringify({ manifest, faultRate } satisfies LegAudit));
+      await staging.writeLeg({ manifest, faultRate });
     } else if (failed === 0) {
-      await store.put(`${stagingOf(run)}/held.json`, bytes);
+      await staging.writeManifest(bytes, true);
     }
     const { counts } = joined;
     const version = versionOf(bytes);
@@ -276,14 +255,13 @@ export class PipelineSteps {
   /** Makes the audited version the one that readers see, unless the pointer has moved since the run began. */
   public async publish(run: string, sequence: number): Promise<Publication> {
     const { store, pointers } = this.ports;
-    const bytes = await store.get(`${stagingOf(run)}/manifest.json`);
-    const audit = await store.get(`${stagingOf(run)}/audit.json`);
-    if (!bytes || !audit) return this.publishedBefore(run, sequence);
-    const manifest = JSON.parse(bytes.toString('utf8')) as Manifest;
+    const staging = this.staging(run);
+    const [manifest, audit] = [await staging.manifest(), await staging.audit()];
+    if (!manifest || !audit) return this.publishedBefore(run, sequence);
     const publication = await publish(manifest, sequence, { store, pointers });
     const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
     if (shown) {
-      const { version, measurements, profile } = JSON.parse(audit.toString('utf8')) as AuditRecord;
+      const { version, measurements, profile } = audit;
       await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
     }
     return publication;
@@ -323,8 +301,12 @@ export class PipelineSteps {
   /** Clears away what the run has left, and versions beyond those that are kept. */
   public async tidy(run: string): Promise<{ readonly gone: readonly string[] }> {
     const { pipeline, store, pointers } = this.ports;
-    await this.clear(run);
+    await this.staging(run).clear();
     return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
+  }
+
+  private staging(run: string): RunStaging {
+    return new RunStaging(run, this.ports.store);
   }
 
   /** Id of a run. What it is made of stands in the manifest of its version too, or the id itself does. */
@@ -345,20 +327,6 @@ export class PipelineSteps {
         }),
       );
     }
-  }
-
-  /** The audits of the legs before, in their order. */
-  private async legsBefore({ after }: RunRecord): Promise<LegAudit[]> {
-    if (after === undefined) return [];
-    const leg = await this.ports.store.get(`${stagingOf(after)}/leg.json`);
-    if (!leg) throw new Error(`the run ${after}, which gave the Glue job its records, is gone: start another run`);
-    return [...(await this.legsBefore(await this.record(after))), JSON.parse(leg.toString('utf8')) as LegAudit];
-  }
-
-  private async clear(run: string): Promise<void> {
-    const { after } = (await this.recordOrNone(run)) ?? {};
-    if (after !== undefined) await this.clear(after);
-    for await (const key of this.ports.store.list(`${stagingOf(run)}/`)) await this.ports.store.delete(key);
   }
 
   /** An instance may have read the references for a run before this one. */
@@ -396,65 +364,12 @@ export class PipelineSteps {
       throw new Error(`the run would cost about ${cost.toFixed(2)}, where ${mostCost} is the most: run fewer files`);
     }
   }
-
-  private async record(run: string): Promise<RunRecord> {
-    const record = await this.recordOrNone(run);
-    if (!record) throw new Error(`there is no run ${run}`);
-    return record;
-  }
-
-  private async recordOrNone(run: string): Promise<RunRecord | undefined> {
-    const record = await this.ports.store.get(`${stagingOf(run)}/run.json`);
-    return record && (JSON.parse(record.toString('utf8')) as RunRecord);
-  }
-
-  private async mustNotBeStopped(run: string): Promise<void> {
-    const reason = await this.ports.store.get(stoppedKey(run));
-    if (reason) throw new PipelineStopped(reason.toString('utf8'));
-  }
-
-  private async kept(run: string, { parents }: RunRecord): Promise<ShardSummary[]> {
-    if (parents.length === 0) return [];
-    const kept = await this.ports.store.get(`${stagingOf(run)}/kept.json`);
-    if (!kept) throw new Error(`the run ${run} has lost what it keeps of version ${parents[0]!}`);
-    return JSON.parse(kept.toString('utf8')) as ShardSummary[];
-  }
-
-  /** Summaries of the shards that are done, in their order. */
-  private async summaries(run: string, { shards }: RunRecord): Promise<ShardSummary[]> {
-    const summaries: ShardSummary[] = [];
-    for (let i = 0; i < shards.length; i += PARALLEL_READS) {
-      const some = shards.slice(i, i + PARALLEL_READS);
-      const read = await Promise.all(some.map((index) => this.ports.store.get(summaryKey(stagingOf(run), index))));
-      for (const summary of read) if (summary) summaries.push(JSON.parse(summary.toString('utf8')) as ShardSummary);
-    }
-    return summaries;
-  }
-}
-
-/** A published version, or one that was held back for its faults. */
-export async function manifestOf(version: string, store: ObjectStore): Promise<Manifest> {
-  for await (const key of store.list('staging/')) {
-    if (!key.endsWith('/held.json')) continue;
-    const held = await store.get(key);
-    if (held && versionOf(held) === version) return JSON.parse(held.toString('utf8')) as Manifest;
-  }
-  return readManifest(version, store);
 }
 
 /** Why what was audited is held. */
 function heldFor(failed: number, { shards, after }: RunRecord, fault: string | undefined): string | undefined {
   if (failed > 0) return `${failed} of ${shards.length} shards failed: start the run again`;
   return shards.length === 0 && after !== undefined ? 'the Glue job gave no record' : fault;
-}
-
-function stagingOf(run: string): string {
-  return `staging/${run}`;
-}
-
-/** Key of the reason for which a run was stopped. */
-function stoppedKey(run: string): string {
-  return `${stagingOf(run)}/stopped.txt`;
 }
 
 function timeOfRun(text: string): string {

@@ -2,7 +2,7 @@ import { isRecord, show } from '../../../lib/policy/fields';
 import { type Profile } from '../monitors/profile';
 import { pinProfile } from '../monitors/history';
 import { linesOfObject } from '../running/line-object';
-import { manifestOf } from '../running/steps';
+import { manifestOf } from '../running/staging';
 import type { Pointer } from '../storage';
 import type { Manifest } from './manifest';
 import { readManifest, rollBack, type VersionPorts } from './publish';

@@ -9,7 +9,7 @@ import { startDataServices } from '../../../bin/start/services/data-services';
 import { type AwsService, awsService } from '../../../lambda/aws/service';
 import { Table } from '../../../lambda/aws/table';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
-import { invoke } from '../../../lambda/pipeline-store/function-call';
+import { FunctionError, invoke } from '../../../lambda/pipeline-store/function-call';
 import { TablePointers } from '../../../lambda/pipeline-store/table-pointers';
 import { VectorBucketIndexes } from '../../../lambda/pipeline-store/vector-bucket-indexes';
 import { VectorDistance } from '../../../lib';
@@ -103,7 +103,7 @@ describe('what readers of a pipeline call in a local run', () => {
     const arn = 'arn:aws:lambda:us-east-1:000000000000:function:Known';
     expect(await invoke(lambda, arn, { a: 1 })).toEqual({ event: { a: 1 } });
     await expect(invoke(lambda, 'Known', { fail: true })).rejects.toThrow(
-      'the function failed: {"errorMessage":"told to"',
+      new FunctionError('the function failed: told to'),
     );
     await expect(invoke(lambda, 'Unknown', {})).rejects.toThrow('Function not found: Unknown');
   });
