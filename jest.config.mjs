@@ -11,6 +11,7 @@ export default {
   // These come as ES modules only, which Jest cannot require before Node 24.
   transformIgnorePatterns: ['/node_modules/(?!(?:jose|hyparquet|hyparquet-writer)/)'],
   globalSetup: '<rootDir>/test/global-setup.mjs',
+  // Measured by `npm test -- --coverage`, as .ci/run does: it takes as long again as the tests.
   coverageProvider: 'v8',
   collectCoverageFrom: [
     'lib/**/*.ts',
