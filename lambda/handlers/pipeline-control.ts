@@ -14,5 +14,6 @@ export function handler(request: unknown): Promise<object> {
       assertRedrivable(pipeline);
       return startRun(environment, { redrive: version });
     },
+    ...(pipeline.retrieval && { index: (version: string) => startRun(environment, { index: version }) }),
   });
 }

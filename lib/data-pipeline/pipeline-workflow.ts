@@ -85,6 +85,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
   const { partition } = Stack.of(scope);
   const { jobs, gateArn, hasIndex } = settings;
   const call = (payload: object, functionArn = settings.stepsArn) => callOf(partition, functionArn, payload);
+  const first = settings.startsWithJob ? 'Job' : 'Plan';
   return {
     Comment: 'Validates what has landed, and publishes it as a version',
     QueryLanguage: 'JSONata',
@@ -102,8 +103,21 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
             jobs: expression(`'${settings.jobsPrefix}' & $states.context.Execution.Name & '/'`),
           }),
         },
-        Next: settings.startsWithJob ? 'Job' : 'Plan',
+        Next: hasIndex ? 'Asked' : first,
       },
+      ...(hasIndex && {
+        Asked: {
+          Type: 'Choice',
+          Choices: [{ Condition: expression('$exists($states.input.index)'), Next: 'IndexAgain' }],
+          Default: first,
+        },
+        // After a roll-back: the data is published already.
+        IndexAgain: {
+          ...call({ step: 'index', version: expression('$states.input.index') }),
+          Assign: { index: expression('$states.result.Payload') },
+          Next: 'IsSwitched',
+        },
+      }),
       ...legsOf(settings, partition),
       Audit: {
         ...call({ step: 'audit', run: expression('$run') }),

@@ -15,6 +15,8 @@ const MOST_LISTED = 1000;
 export interface ControlPorts extends VersionPorts {
   /** Starts a run that takes the quarantined records of a version through the stages again. */
   readonly redrive: (version: string) => Promise<string>;
+  /** Starts a run that builds the vector index of the version that readers see; undefined where there is no index. */
+  readonly index?: (version: string) => Promise<string>;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface ControlPorts extends VersionPorts {
  *
  * - `versions`: what was published, oldest first, and which one readers see;
  * - `manifest` of `version`, published or held back, without its shards;
- * - `rollback` to `version`, or to the one before;
+ * - `rollback` to `version`, or to the one before, and of the vector index with it;
  * - `lineage` of `version`: what it was made from; with `id`, the file and offset of its records with that id;
  * - `quarantine` of `version`: the records that were put aside, by `stage` and `rule` where they are given;
  * - `redrive` of `version`: runs its quarantined records again;
@@ -40,7 +42,7 @@ export async function controlPipeline(request: unknown, ports: ControlPorts): Pr
       return { ...manifest, shards: shards.length };
     }
     case 'rollback':
-      return { published: await rollBack(rest.version === undefined ? undefined : textOf(rest, 'version'), ports) };
+      return goBack(rest.version === undefined ? undefined : textOf(rest, 'version'), ports);
     case 'lineage':
       return lineage(textOf(rest, 'version'), rest.id, ports);
     case 'quarantine':
@@ -53,6 +55,21 @@ export async function controlPipeline(request: unknown, ports: ControlPorts): Pr
       throw new Error(
         `action must be versions, manifest, rollback, lineage, quarantine, redrive or pin, got ${show(action)}`,
       );
+  }
+}
+
+/** Readers see the earlier version at once, queries when its index is built. */
+async function goBack(version: string | undefined, ports: ControlPorts): Promise<object> {
+  const published = await rollBack(version, ports);
+  if (!ports.index) return { published };
+  try {
+    return { published, execution: await ports.index(published) };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `readers see version ${published}, but not yet its index: start an execution with {"index": "${published}"} (${reason})`,
+      { cause: error },
+    );
   }
 }
 

@@ -130,8 +130,12 @@ arn = aws('secretsmanager').create_secret(Name='key', SecretString='sk-pipeline'
 print(json.dumps(arn))`);
     const file = join(mkdtempSync(join(tmpdir(), 'pipeline-')), 'pipeline.json');
     writeFileSync(file, JSON.stringify(DEFINITION));
+    const machine = JSON.stringify({ StartAt: 'End', States: { End: { Type: 'Succeed' } } });
     environment = {
       ...moto.environment,
+      STATE_MACHINE: moto.python(
+        `print(json.dumps(aws('stepfunctions').create_state_machine(name='machine', definition='${machine}', roleArn='arn:aws:iam::123456789012:role/machine')['stateMachineArn']))`,
+      ) as string,
       AWS_ENDPOINT_URL_S3VECTORS: url,
       PIPELINE_FILE: file,
       PIPELINE_NAME: 'manual-1',
@@ -252,13 +256,23 @@ print(json.dumps(arn))`);
     expect(published.publication).toMatchObject({ outcome: 'published' });
     land('incoming/docs/other.md', '# Other\n\nSomething else.\n');
     const next = await run({}, 'audit');
-    await control({ action: 'rollback' });
+    const { published: earlier, execution } = await control({ action: 'rollback' });
     const overtaken = await step({ step: 'publish', run: next.plan.run, sequence: next.plan.sequence });
     expect(overtaken).toMatchObject({ outcome: 'overtaken', by: first.audit.version });
     expect(await control({ action: 'versions' })).toMatchObject({
       current: first.audit.version,
       history: [{ reason: 'publish' }, { reason: 'publish' }, { reason: 'rollback' }],
     });
+    // The index follows, by the execution that the roll-back has started.
+    const started = moto.python(
+      `print(aws('stepfunctions').describe_execution(executionArn='${String(execution)}')['input'])`,
+    ) as object;
+    expect([earlier, started]).toEqual([first.audit.version, { index: first.audit.version }]);
+    expect((await ask('tokens each minute')).version).toBe(published.audit.version);
+    expect(await step({ step: 'index', version: first.audit.version })).toMatchObject({ isSwitched: true, recall: 1 });
+    const asked = await ask('tokens each minute');
+    expect(asked.version).toBe(first.audit.version);
+    expect(asked.matches.map(({ fields }) => fields.uri)).not.toContain('docs/limits.md');
   }, 120_000);
 
   it('hold a version back whose faults are too many, and show what was put aside and why', async () => {
@@ -346,12 +360,6 @@ for i in range(4):
   }, 60_000);
 
   it('start a redrive as a run of the state machine', async () => {
-    const definition = JSON.stringify({ StartAt: 'End', States: { End: { Type: 'Succeed' } } });
-    environment.STATE_MACHINE = moto.python(
-      `print(json.dumps(aws('stepfunctions').create_state_machine(name='machine', definition='${definition}', roleArn='arn:aws:iam::123456789012:role/machine')['stateMachineArn']))`,
-    ) as string;
-    await Promise.all((recorders.get('pipeline-control') ?? []).map((recorder) => recorder.close()));
-    recorders.delete('pipeline-control');
     const answer = await control({ action: 'redrive', version: first.audit.version });
     expect(answer).toEqual({ execution: expect.stringContaining(':execution:machine:') });
   }, 60_000);

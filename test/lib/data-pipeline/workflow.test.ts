@@ -103,7 +103,7 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
       audit: { version: 'v', isHeld: false, held: 'why', anomalies: [{ monitor: 'volume' }] },
     };
     const states = {
-      input: { shards: 2, outcome: 'published', publish: true },
+      input: { shards: 2, outcome: 'published', publish: true, index: 'v' },
       context: { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } },
       result: { Payload: { run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl' } },
     };
@@ -218,6 +218,19 @@ describe('what the expressions come to', () => {
     expect(await evaluate(request, { input: {}, context })).toEqual({ asOf: '2026-11-24T03:00:00Z' });
     const asOf = '2026-01-01T00:00:00Z';
     expect(await evaluate(request, { input: { asOf }, context })).toEqual({ asOf });
+  });
+
+  it('builds the index alone where an execution asks for that, as after a roll-back', async () => {
+    const { States } = machineOf(MACHINES[1]![1]);
+    expect(States.Begin!.Next).toBe('Asked');
+    const [{ Condition, Next }] = States.Asked!.Choices as [{ Condition: string; Next: string }];
+    expect(await evaluate(Condition, { input: { index: 'v' } })).toBe(true);
+    expect(await evaluate(Condition, { input: { backfill: true } })).toBe(false);
+    expect(States.Asked!.Default).toBe('Plan');
+    const { Payload } = States[Next]!.Arguments as { Payload: { step: string; version: string } };
+    expect(Payload.step).toBe('index');
+    expect(await evaluate(Payload.version, { input: { index: 'v' } })).toBe('v');
+    expect(States[Next]!.Next).toBe('IsSwitched');
   });
 
   it('holds a backfill to a quarter of the calls', async () => {
