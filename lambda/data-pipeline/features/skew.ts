@@ -1,4 +1,5 @@
 import { type Feature, FeatureType } from '../../../lib/policy/features/definition';
+import { stabilityIndex } from '../monitors/stability';
 import type { FeatureValue } from './history';
 
 /** Below this many values on either side, chance alone moves the index by more than what would be alarming. */
@@ -9,9 +10,6 @@ const BINS = 10;
 
 /** Texts that have a bin of their own; the others share one. */
 const MOST_CATEGORIES = 20;
-
-/** What an empty bin counts as, so that a bin that one side lacks counts for much and not for infinitely much. */
-const EMPTY_COUNT = 0.5;
 
 /** How far what is served is from what was trained on. */
 export interface Skew {
@@ -34,28 +32,13 @@ export function skewOf(
   if (served.length < LEAST_VALUES || trained.length < LEAST_VALUES) return undefined;
   const binOf =
     type === FeatureType.NUMBER || type === FeatureType.INTEGER ? numericBins(trained) : categories(trained);
+  const [p, q] = [counted(served, binOf), counted(trained, binOf)];
+  const bins = [...new Set([...p.keys(), ...q.keys()])];
   return {
-    index: stabilityIndex(counted(served, binOf), counted(trained, binOf)),
+    index: stabilityIndex(bins.map((bin) => [p.get(bin) ?? 0, q.get(bin) ?? 0])),
     servedValues: served.length,
     trainedValues: trained.length,
   };
-}
-
-/**
- * The population stability index: the sum over all bins of (p − q)·ln(p/q), for the shares p and q of either side.
- *
- * @param one counts by bin
- * @param other counts by bin
- */
-export function stabilityIndex(one: ReadonlyMap<string, number>, other: ReadonlyMap<string, number>): number {
-  const bins = [...new Set([...one.keys(), ...other.keys()])];
-  const shares = (counts: ReadonlyMap<string, number>) => {
-    const filled = bins.map((bin) => Math.max(counts.get(bin) ?? 0, EMPTY_COUNT));
-    const total = filled.reduce((sum, count) => sum + count, 0);
-    return filled.map((count) => count / total);
-  };
-  const [p, q] = [shares(one), shares(other)];
-  return bins.reduce((sum, _, i) => sum + (p[i]! - q[i]!) * Math.log(p[i]! / q[i]!), 0);
 }
 
 /** Bins between the deciles of the training data. A value that is several of them, as 0 often is, has a bin of its own. */

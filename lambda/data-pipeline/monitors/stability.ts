@@ -23,16 +23,22 @@ const Z = 4.265;
 export function stabilityOf(pinned: Sketch, current: Sketch): Stability | undefined {
   if (pinned.count === 0 || current.count === 0 || pinned.kind !== current.kind) return undefined;
   const groups = groupsOf(pinned, current);
-  // Half a record keeps an empty group's logarithm finite, and weighs less the more records there are.
-  const total = (side: 'pinned' | 'current') => (side === 'pinned' ? pinned : current).count + groups.length / 2;
-  let index = 0;
-  for (const group of groups) {
-    const p = (group.current + 0.5) / total('current');
-    const q = (group.pinned + 0.5) / total('pinned');
-    index += (p - q) * Math.log(p / q);
-  }
+  const index = stabilityIndex(groups.map(({ current: p, pinned: q }) => [p, q]));
   const freedom = Math.max(1, groups.length - 1);
   return { index, byChance: chiSquareQuantile(freedom) * (1 / pinned.count + 1 / current.count) };
+}
+
+/**
+ * The population stability index of counts by group: the sum of (p − q)·ln(p/q), for the shares p and q of either side.
+ * Half a record more in each group keeps an empty one's logarithm finite, and weighs less the more records there are.
+ */
+export function stabilityIndex(groups: readonly (readonly [number, number])[]): number {
+  const half = groups.length / 2;
+  const totals = groups.reduce(([p, q], group) => [p + group[0], q + group[1]], [half, half]);
+  return groups.reduce((sum, group) => {
+    const [p, q] = [(group[0] + 0.5) / totals[0], (group[1] + 0.5) / totals[1]];
+    return sum + (p - q) * Math.log(p / q);
+  }, 0);
 }
 
 interface Group {
