@@ -232,7 +232,7 @@ function listing(objects: ReadonlyMap<string, StoredObject> | undefined, query: 
   const contents = page.map(
     ({ key, stored: { file, etag, modifiedAt } }) =>
       `<Contents><Key>${encodeURIComponent(key).replaceAll('%2F', '/')}</Key><Size>${file.bytes}</Size>` +
-      `<ETag>${etag.replaceAll('"', '&quot;')}</ETag><LastModified>${new Date(modifiedAt).toISOString()}</LastModified></Contents>`,
+      `<ETag>${etag.replaceAll('"', '&quot;')}</ETag><LastModified>${secondOf(modifiedAt)}</LastModified></Contents>`,
   );
   const next = isCut
     ? `<NextContinuationToken>${page.at(-1)!.bytes.toString('base64url')}</NextContinuationToken>`
@@ -261,4 +261,9 @@ function rangeOf(
 
 function answerXml(response: ServerResponse, xml: string): void {
   response.writeHead(200, { 'content-type': XML }).end(`<?xml version="1.0" encoding="UTF-8"?>\n${xml}`);
+}
+
+/** S3 lists whole seconds. */
+function secondOf(atMs: number): string {
+  return new Date(Math.floor(atMs / 1000) * 1000).toISOString();
 }
