@@ -4,8 +4,15 @@ import { exchange } from '../aws/exchange';
 import type { AwsService } from '../aws/service';
 import type { IndexedVector, Match, VectorIndex, VectorIndexes } from '../data-pipeline/retrieval/vector-index';
 
-/** As many vectors as one call takes. */
+/** As many vectors as one call takes, and bytes of JSON, with room for the rest of the call: 20 MiB are taken. */
 const MOST_VECTORS = 500;
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** Below the 2,500 a second that an index takes. */
+const VECTORS_PER_MS = 2;
+
+/** The vectors are kept in 32 bits, which so many digits say exactly. */
+const DIGITS = 9;
 
 /** As many keys of metadata as an index may keep without filtering by them. */
 const MOST_UNFILTERED = 10;
@@ -60,9 +67,9 @@ export class VectorBucketIndexes implements VectorIndexes {
   private index(name: string): VectorIndex {
     return {
       put: async (vectors) => {
-        for (let i = 0; i < vectors.length; i += MOST_VECTORS) {
-          const some = vectors.slice(i, i + MOST_VECTORS);
-          await this.call('PutVectors', { indexName: name, vectors: some.map(written) });
+        for (const some of callsOf(vectors)) {
+          const calling = this.call('PutVectors', { indexName: name, vectors: some });
+          await Promise.all([calling, this.service.pause(some.length / VECTORS_PER_MS)]);
         }
       },
       // What is put is found at once.
@@ -94,8 +101,21 @@ export class VectorBucketIndexes implements VectorIndexes {
   }
 }
 
-function written({ id, vector, fields }: IndexedVector): object {
-  return { key: id, data: { float32: vector }, metadata: fields };
+/** Vectors as they are written, in pieces that one call takes. */
+function* callsOf(vectors: readonly IndexedVector[]): Generator<object[]> {
+  let [some, bytes]: [object[], number] = [[], 0];
+  for (const { id, vector, fields } of vectors) {
+    const float32 = vector.map((value) => Number(Math.fround(value).toPrecision(DIGITS)));
+    const written = { key: id, data: { float32 }, metadata: fields };
+    const size = Buffer.byteLength(JSON.stringify(written));
+    if (some.length === MOST_VECTORS || (some.length > 0 && bytes + size > MOST_BYTES)) {
+      yield some;
+      [some, bytes] = [[], 0];
+    }
+    some.push(written);
+    bytes += size;
+  }
+  if (some.length > 0) yield some;
 }
 
 function isMissing(error: unknown): boolean {
