@@ -4,11 +4,12 @@ import { BatchPlatform } from './batch/batch-platform';
 import { batchPolicy } from './batch/batch-policy';
 import { describeOnRealStore } from './real-store';
 import { report } from './report';
-import { REFUSED_TEXT } from './workers/item-model';
 
 /** `HARD_ITEMS=20000` for a long one. */
 const ITEMS = Number(process.env.HARD_ITEMS ?? 2000);
 const WORKERS = 3;
+/** What the model refuses begins so. */
+const REFUSED_TEXT = 'refuse';
 const KILL_EVERY_MS = Number(process.env.HARD_KILL_MS ?? 1000);
 
 jest.setTimeout(120_000 + ITEMS * 30);
@@ -27,7 +28,7 @@ describeOnRealStore('a batch whose workers are killed', () => {
 
   it('has exactly one result or error for each item, whatever is killed, delivered twice or failing', async () => {
     const texts = Array.from({ length: ITEMS }, (_, i) => (i % 20 === 7 ? `${REFUSED_TEXT} ${i}` : `text ${i}`));
-    await platform.model.ask({ answerMs: 20, failing: 0.2 });
+    await platform.model.ask({ answerMs: 20, failing: 0.2, refusing: REFUSED_TEXT });
     const started = performance.now();
     const id = await platform.begin('acme', texts);
     await platform.startWorkers(WORKERS);

@@ -13,6 +13,8 @@ export interface ItemModelMode {
   readonly failing: number;
   /** Calls that it works on at the same time; more of them wait. */
   readonly slots: number;
+  /** A request whose text begins so is refused. */
+  readonly refusing?: string;
 }
 
 /** What the model server has seen since it was started. */
@@ -30,9 +32,6 @@ export interface ItemModelReport {
 
 /** A change of what it does, or a question for texts that begin so. */
 export type ItemModelOrder = Partial<ItemModelMode> & { readonly timesOf?: string };
-
-/** A request whose text begins so is refused. */
-export const REFUSED_TEXT = 'refuse';
 
 let mode: ItemModelMode = { answerMs: 0, spread: 0, failing: 0, slots: Infinity };
 const answered = new Map<string, number>();
@@ -73,7 +72,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   if (isFailing) {
     say(500, { error: { message: 'out of memory' } });
-  } else if (content.startsWith(REFUSED_TEXT)) {
+  } else if (mode.refusing !== undefined && content.startsWith(mode.refusing)) {
     say(400, { error: { message: 'refused', type: 'invalid_request_error', param: null, code: 'refused' } });
   } else {
     answers += 1;
