@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { AwsError } from '../../lambda/aws/aws-error';
 import { awsService } from '../../lambda/aws/service';
+import { recordFromJson } from '../../lambda/data-pipeline/reading/decode';
+import { ReadingFault } from '../../lambda/data-pipeline/reading/source-record';
 import { FunctionError, invoke } from '../../lambda/pipeline-store/function-call';
 import type { IngestReport } from '../../lambda/data-pipeline/features/ingest';
 import { awsEnvironment, type AwsPlace } from '../aws-environment';
@@ -62,10 +64,8 @@ function readRecords(file: string): unknown[] {
   }
   const lines = text.trimEnd() === '' ? [] : text.trimEnd().split('\n');
   return lines.map((line, i) => {
-    try {
-      return JSON.parse(line) as unknown;
-    } catch {
-      throw new UserError(`${file}, line ${i + 1}: is no JSON`);
-    }
+    const record = recordFromJson(line);
+    if (record instanceof ReadingFault) throw new UserError(`${file}, line ${i + 1}: ${record.reason}`);
+    return record;
   });
 }

@@ -34,6 +34,19 @@ export function csvValues(line: string): string[] | ReadingFault {
   }
 }
 
+/** The names of the columns, from the first line of a file. */
+export function csvColumns(header: string): string[] | ReadingFault {
+  if (header.includes('\r')) return new ReadingFault('csv', 'has a carriage return without a line feed');
+  const values = csvValues(header);
+  if (values instanceof ReadingFault) return values;
+  const columns = values.map((name) => name.trim());
+  const nameless = columns.indexOf('');
+  if (nameless >= 0) return new ReadingFault('csv', `has no name for column ${nameless + 1}`);
+  const twice = columns.findIndex((name, i) => columns.indexOf(name) < i);
+  if (twice < 0) return columns;
+  return new ReadingFault('csv', `names columns ${columns.indexOf(columns[twice]!) + 1} and ${twice + 1} alike`);
+}
+
 /** The record of a line: the values that are not empty, by the names of the columns. */
 export function recordFromCsv(columns: readonly string[], line: string): DataRecord | ReadingFault {
   if (line.trim() === '') return new ReadingFault('empty', 'is an empty line');

@@ -8,6 +8,12 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** An escape of JSON that may be one. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
+/** What may be a number that changes as it is read: no other has so many digits, or so large an exponent. */
+const MAYBE_INEXACT = /\d{16}|[eE]\+?\d{3}/;
+
+/** Texts, and numbers where there is no text. */
+const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(\.\d+)?([eE][+-]?\d+)?/g;
+
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** The text of the bytes, which must be UTF-8. A byte order mark at the start of a file is no part of it. */
@@ -35,10 +41,27 @@ export function recordFromJson(text: string): DataRecord | ReadingFault {
   if (isNestedDeeperThan(MOST_LEVELS, value)) {
     return new ReadingFault('depth', `nests deeper than ${MOST_LEVELS} levels`);
   }
+  const inexact = MAYBE_INEXACT.test(text) ? inexactNumberIn(text) : undefined;
+  if (inexact !== undefined) {
+    return new ReadingFault('number', `holds ${inexact}, which a 64-bit number does not keep: write it as a text`);
+  }
   if (SURROGATE_ESCAPE.test(text) && holdsLoneSurrogate(value)) {
     return new ReadingFault('encoding', 'holds half of a surrogate pair');
   }
   return value as DataRecord;
+}
+
+/** The first integer of valid JSON that would become another, or number that would be infinite, shortened. */
+function inexactNumberIn(json: string): string | undefined {
+  for (const [token, fraction, exponent] of json.matchAll(TEXT_OR_NUMBER)) {
+    if (token.startsWith('"')) continue;
+    const value = Number(token);
+    const isInteger = fraction === undefined && exponent === undefined;
+    if (!Number.isFinite(value) || (isInteger && BigInt(token) !== BigInt(value))) {
+      return token.length > 24 ? `a number of ${token.length} characters` : `the number ${token}`;
+    }
+  }
+  return undefined;
 }
 
 function holdsLoneSurrogate(value: unknown): boolean {

@@ -1,7 +1,7 @@
 import { RecordFormat } from '../../../lib/policy';
 import type { ResolvedSource } from '../../../lib/policy/pipeline/pipeline-defaults';
 import type { InputFiles } from '../storage';
-import { csvValues, recordFromCsv } from './csv';
+import { csvColumns, recordFromCsv } from './csv';
 import { decode, recordFromJson } from './decode';
 import { type Line, linesOf } from './lines';
 import { formatOf, type ShardRange } from './shard-plan';
@@ -52,16 +52,28 @@ function recordOfLine(
 async function* readCsv(range: ShardRange, source: ResolvedSource, files: InputFiles): AsyncGenerator<SourceRecord[]> {
   const { file, fileBytes } = range;
   const header = await firstLine(file, fileBytes, files);
-  const columns = header instanceof ReadingFault ? header : csvValues(header);
+  const columns = header instanceof ReadingFault ? header : csvColumns(header);
   if (columns instanceof ReadingFault) {
-    // Without names no line of the file is a record; the range that holds the header says so once.
-    if (range.from === 0) yield [{ place: { file, offset: 0, bytes: fileBytes }, fault: columns }];
+    yield* withoutHeader(range, columns, source, files);
     return;
   }
-  const names = columns.map((name) => name.trim());
-  for await (const records of readLines(range, source, files, (text) => recordFromCsv(names, text))) {
+  for await (const records of readLines(range, source, files, (text) => recordFromCsv(columns, text))) {
     yield records[0]?.place.offset === 0 ? records.slice(1) : records;
   }
+}
+
+/** Without names no line of the file is a record: each is at fault, so that a file that is lost counts for what it holds. */
+async function* withoutHeader(
+  range: ShardRange,
+  { rule, reason }: ReadingFault,
+  source: ResolvedSource,
+  files: InputFiles,
+): AsyncGenerator<SourceRecord[]> {
+  const fault = new ReadingFault(rule, `the first line of its file ${reason}`);
+  for await (const records of readLines(range, source, files, () => fault)) {
+    yield records.map(({ place }) => ({ place, fault }));
+  }
+  if (range.from === 0 && range.fileBytes === 0) yield [{ place: { file: range.file, offset: 0, bytes: 0 }, fault }];
 }
 
 async function firstLine(file: string, fileBytes: number, files: InputFiles): Promise<string | ReadingFault> {

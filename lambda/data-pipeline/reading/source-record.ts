@@ -16,7 +16,7 @@ export type SourceRecord =
 /** Why what stands at a place is no record. */
 export class ReadingFault {
   constructor(
-    public readonly rule: 'encoding' | 'json' | 'csv' | 'size' | 'empty' | 'depth',
+    public readonly rule: 'encoding' | 'json' | 'number' | 'csv' | 'size' | 'empty' | 'depth',
     public readonly reason: string,
   ) {}
 }

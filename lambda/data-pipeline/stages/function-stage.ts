@@ -1,4 +1,5 @@
-import type { DataRecord } from '../reading/source-record';
+import { isNestedDeeperThan } from '../../gateway/nesting';
+import { type DataRecord, MOST_LEVELS } from '../reading/source-record';
 import { reasonOf, type Worker, type WorkResult } from './work';
 
 /** Calls the user's function with records; gives what it answers. Throws where the call fails. */
@@ -36,9 +37,15 @@ function resultsIn(answer: unknown, count: number): WorkResult[] {
   }
   return (results as { records?: unknown; fault?: unknown }[]).map((result) => {
     if (typeof result?.fault === 'string') return { fault: reasonOf(new Error(result.fault)).replace(/^Error: /, '') };
-    if (Array.isArray(result?.records) && result.records.every(isObject)) return { records: result.records };
+    if (Array.isArray(result?.records) && result.records.every(isObject)) return asGiven(result.records);
     throw new Error('each result of the function must have records, a list of objects, or a fault, a text');
   });
+}
+
+function asGiven(records: readonly DataRecord[]): WorkResult {
+  return records.some((record) => isNestedDeeperThan(MOST_LEVELS, record))
+    ? { fault: `the function gives a record that nests deeper than ${MOST_LEVELS} levels` }
+    : { records };
 }
 
 function isObject(value: unknown): value is DataRecord {

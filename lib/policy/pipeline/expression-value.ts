@@ -1,6 +1,9 @@
 import { type BinaryOperator, type Expression, ExpressionFault } from './expression';
 import { canonical } from './schema-check';
 
+/** Characters of a text that "+" makes: many times the largest record. */
+const MOST_CHARACTERS = 64 * 1024 * 1024;
+
 /** Evaluates an expression in the fields of a record. Throws ExpressionFault where it has no value, as CEL does. */
 export function evaluate(expression: Expression, record: Readonly<Record<string, unknown>>): unknown {
   switch (expression.kind) {
@@ -65,7 +68,7 @@ function binary(operator: Exclude<BinaryOperator, '&&' | '||'>, left: unknown, r
       if (typeof right === 'object' && right !== null && typeof left === 'string') return Object.hasOwn(right, left);
       throw new ExpressionFault(`"in" needs a list, or a name and an object`);
     case '+':
-      if (typeof left === 'string' && typeof right === 'string') return left + right;
+      if (typeof left === 'string' && typeof right === 'string') return joined(left, right);
       return number(left, '+') + number(right, '+');
     case '-':
       return number(left, '-') - number(right, '-');
@@ -94,10 +97,23 @@ function call(
 
 /** Characters of a text, items of a list, fields of an object. */
 function sizeOf(value: unknown): number {
-  if (typeof value === 'string') return [...value].length;
+  if (typeof value === 'string') return charactersIn(value);
   if (Array.isArray(value)) return value.length;
   if (typeof value === 'object' && value !== null) return Object.keys(value).length;
   throw new ExpressionFault('size needs a text, a list or an object');
+}
+
+function charactersIn(text: string): number {
+  let characters = 0;
+  for (const _ of text) characters++;
+  return characters;
+}
+
+function joined(left: string, right: string): string {
+  if (left.length + right.length > MOST_CHARACTERS) {
+    throw new ExpressionFault(`"+" makes a text of more than ${MOST_CHARACTERS} characters`);
+  }
+  return left + right;
 }
 
 function fieldOf(path: readonly string[], record: unknown): unknown {

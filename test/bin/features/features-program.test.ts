@@ -53,3 +53,21 @@ describe('features check', () => {
     await expect(check(join(folder, 'none.json'))).rejects.toThrow(/cannot read .*none.json: ENOENT/);
   });
 });
+
+describe('features ingest', () => {
+  it.each([
+    ['{"a":1}\n{"a":', 'line 2: is not valid JSON'],
+    ['[1]', 'line 1: is not a JSON object'],
+    ['{"a":9007199254740993}', 'line 1: holds the number 9007199254740993, which a 64-bit number does not keep'],
+  ])('sends nothing of a file with a line that is no record: %s', async (content, message) => {
+    const program = featuresProgram(() => undefined).exitOverride();
+    const records = file('records.jsonl', content);
+    const asked = program.parseAsync(
+      ['ingest', records, '--function', 'ingest', '--aws-endpoint', 'http://127.0.0.1:9'],
+      {
+        from: 'user',
+      },
+    );
+    await expect(asked).rejects.toThrow(new RegExp(`records\\.jsonl, ${message}`));
+  });
+});

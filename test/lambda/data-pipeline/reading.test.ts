@@ -90,6 +90,54 @@ describe('the reader', () => {
     expect(csvValues('a,"b')).toBeInstanceOf(ReadingFault);
   });
 
+  it('takes no number that would become another, and leaves digits in texts alone', async () => {
+    const lines = [
+      '{"id":9007199254740993}',
+      '{"id":-12345678901234567890}',
+      '{"a":[{"b":1e999}]}',
+      `{"a":${'9'.repeat(400)}}`,
+      '{"id":9007199254740992,"big":100000000000000000000,"pi":3.14159265358979323846,"e":1e300}',
+      '{"text":"9007199254740993 and \\" 1e999","9007199254740993":1}',
+    ];
+    const records = await read({ 'x.jsonl': lines.join('\n') });
+    expect(records.map((record) => ('fault' in record ? record.fault.reason : 'taken'))).toEqual([
+      'holds the number 9007199254740993, which a 64-bit number does not keep: write it as a text',
+      'holds the number -12345678901234567890, which a 64-bit number does not keep: write it as a text',
+      'holds the number 1e999, which a 64-bit number does not keep: write it as a text',
+      'holds a number of 400 characters, which a 64-bit number does not keep: write it as a text',
+      'taken',
+      'taken',
+    ]);
+  });
+
+  it('finds each line of a CSV file at fault whose first line names no columns, so that the file counts in full', async () => {
+    const rows = Array.from({ length: 30 }, (_, i) => `${i},x`);
+    const faultsOf = async (content: Buffer | string) => {
+      const found = await read({ 'x.csv': content });
+      return [...new Set(found.map((record) => ('fault' in record ? record.fault.reason : 'taken')))].concat(
+        String(found.length),
+      );
+    };
+    expect(await faultsOf(['a,a', ...rows].join('\n'))).toEqual([
+      'the first line of its file names columns 1 and 2 alike',
+      '31',
+    ]);
+    expect(await faultsOf(['a,', ...rows].join('\n'))).toEqual([
+      'the first line of its file has no name for column 2',
+      '31',
+    ]);
+    expect(await faultsOf(Buffer.from(['a,b', ...rows].join('\n'), 'utf16le'))).toEqual([
+      'the first line of its file holds a zero byte, as UTF-16 and binary files do',
+      '31',
+    ]);
+    expect(await faultsOf(['a,b', ...rows].join('\r'))).toEqual([
+      'the first line of its file has a carriage return without a line feed',
+      '1',
+    ]);
+    expect(await faultsOf('')).toEqual(['the first line of its file is an empty file', '1']);
+    expect(await faultsOf('a,b\n')).toEqual(['0']);
+  });
+
   it('gives a document as one record, unless it is empty, too large or no text', async () => {
     const records = await read({
       'a.md': '\ufeff# A',

@@ -127,5 +127,11 @@ describe('a function stage', () => {
       const [result] = await functionWorker(10, () => Promise.resolve(answer)).run(records(1), {});
       expect(result).toEqual({ fault: expect.stringMatching(/^Error: (the function must answer|each result)/) });
     }
+    const deep = JSON.parse(`${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`) as object;
+    const [result] = await functionWorker(10, () => Promise.resolve({ results: [{ records: [deep] }] })).run(
+      records(1),
+      {},
+    );
+    expect(result).toEqual({ fault: 'the function gives a record that nests deeper than 64 levels' });
   });
 });

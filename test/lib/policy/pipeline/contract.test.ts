@@ -206,6 +206,8 @@ describe('the schemas that a contract may use', () => {
       '^\\d{4}-\\d{2}$',
       '^a?b?$',
       '^[0-9a-f]{32}$',
+      `^(?:${Array.from({ length: 250 }, (_, i) => `c${i}`).join('|')})$`,
+      '^(?:https?|ftp)://[^ ]+$',
     ];
     const refused = [
       'a',
@@ -219,6 +221,9 @@ describe('the schemas that a contract may use', () => {
       '^a|b',
       '^a{0,99}a{0,99}',
       '^(?<!a)b',
+      `^${'(?:a|a)'.repeat(13)}c$`,
+      `^${'(?:a|(b|a))'.repeat(9)}c$`,
+      '^a{0,300}a*b$',
     ];
     expect(taken.flatMap((pattern) => faultsOf({ pattern }))).toEqual([]);
     expect(refused.filter((pattern) => faultsOf({ pattern }).length === 0)).toEqual([]);

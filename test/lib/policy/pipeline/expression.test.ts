@@ -61,8 +61,10 @@ describe('an expression rule', () => {
     ['note > 1', '">" needs numbers, got null'],
     ['constructor == 1', 'has no field constructor'],
     ['price && true', '"&&" needs true or false, got number'],
+    [`size(long${' + long'.repeat(200)}) > 1`, '"+" makes a text of more than 67108864 characters'],
   ])('has no value: %s', (source, message) => {
-    expect(() => evaluate(parseExpression(source), RECORD)).toThrow(message);
+    const record = { ...RECORD, long: 'x'.repeat(1_000_000) };
+    expect(() => evaluate(parseExpression(source), record)).toThrow(message);
   });
 
   it.each([
