@@ -58,12 +58,31 @@ export function encodeVector(vector: Float32Array, format: string | undefined): 
   return format === 'base64' ? Buffer.from(vector.buffer).toString('base64') : [...vector];
 }
 
-/** The sum of the vectors of the text's words, in whatever case and order. */
+/** Words that say little of what a text is about. */
+const COMMON_WORDS: ReadonlySet<string> = new Set(
+  (
+    'a about all also an and any are as at be been but by can could do does each for from has have how i if in into is it its ' +
+    'may more most must my no not of on one only or other our should so such than that the their them then there these ' +
+    'they this to up use used using was we what when where which who why will with would you your'
+  ).split(' '),
+);
+
+/** What a common word weighs, where another weighs 1. */
+const COMMON_WEIGHT = 0.1;
+
+/** The sum of the vectors of the text's words, in whatever case, number and order. */
 function vectorOf(text: string, dimensions: number): Float32Array {
-  const vector = new Float32Array(dimensions);
+  const counts = new Map<string, number>();
   for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
+    const stem = COMMON_WORDS.has(word) ? word : word.replace(/(?<=\p{L}{3})(?:ies|y|es|s|ing|ed)$/u, '');
+    counts.set(stem, (counts.get(stem) ?? 0) + 1);
+  }
+  const vector = new Float32Array(dimensions);
+  for (const [word, count] of counts) {
     const direction = directionOf(word, dimensions);
-    for (let i = 0; i < dimensions; i++) vector[i]! += direction[i]!;
+    // A word that comes often says not much more than one that comes once.
+    const weight = (COMMON_WORDS.has(word) ? COMMON_WEIGHT : 1) * (1 + Math.log(count));
+    for (let i = 0; i < dimensions; i++) vector[i]! += weight * direction[i]!;
   }
   const length = Math.hypot(...vector) || 1;
   return vector.map((value) => value / length);

@@ -18,21 +18,27 @@ export interface EmbedPorts {
 /** Numbers of 32 bits hold seven digits; more would be noise in every file. */
 const DIGITS = 7;
 
-/** Adds the vectors of one field. Equal texts are asked for once. */
+/** Adds the vectors of one field, with its context. Equal texts are asked for once. */
 export function embedWorker(work: Omit<EmbedWork, 'kind'>, ports: EmbedPorts): Worker {
   return {
     fansOut: false,
     run: async (records) => {
-      const texts = [...new Set(records.map((record) => record[work.field] as string))];
-      const vectors = await vectorsOf(texts, work, ports);
-      return records.map((record): WorkResult => {
-        const vector = vectors.get(record[work.field] as string);
+      const texts = records.map((record) => textOf(record, work));
+      const vectors = await vectorsOf([...new Set(texts)], work, ports);
+      return records.map((record, i): WorkResult => {
+        const vector = vectors.get(texts[i]!);
         return vector
           ? { records: [withVector(record, vector)] }
           : { fault: 'is a text that the embedding model refuses' };
       });
     },
   };
+}
+
+/** What is embedded of a record: a piece without the headings that it stands under often does not say what it is about. */
+function textOf(record: DataRecord, { field, context }: Pick<EmbedWork, 'field' | 'context'>): string {
+  const before = context.map((name) => record[name]).filter((value) => typeof value === 'string' && value !== '');
+  return [...before, record[field] as string].join('\n');
 }
 
 function withVector(record: DataRecord, embedding: readonly number[]): DataRecord {

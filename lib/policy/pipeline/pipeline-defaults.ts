@@ -129,7 +129,14 @@ function resolveWork({ name, work }: PipelineStage): ResolvedWork {
   }
   if (redact) return { kind: 'redact', fields: ['text'], kinds: Object.values(PersonalData), ...redact };
   if (embed) {
-    const defaults = { requestDimensions: false, field: 'text', batchSize: 32, parallelCalls: 2, attempts: 5 };
+    const defaults = {
+      requestDimensions: false,
+      field: 'text',
+      context: ['heading'],
+      batchSize: 32,
+      parallelCalls: 2,
+      attempts: 5,
+    };
     return { kind: 'embed', ...defaults, ...embed };
   }
   if (work.function) return { kind: 'function', batchSize: 100, ...work.function };

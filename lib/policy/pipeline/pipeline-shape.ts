@@ -58,6 +58,7 @@ const STAGE_WORK = {
       dimensions: whole(1, 16_384),
       requestDimensions: truth,
       field,
+      context: listOf(field, 0),
       batchSize: whole(1, 2048),
       parallelCalls: whole(1, 64),
       attempts: whole(1, 10),

@@ -185,6 +185,14 @@ export interface EmbedSettings {
   readonly field?: string;
 
   /**
+   * Fields that are embedded with it, each on a line before it: what tells what a piece is about. The field itself stays as it
+   * is, and a record that lacks one of them, or where it is no text, goes without.
+   *
+   * @default ['heading'] - the headings that a piece stands under, as the chunk stage gives them
+   */
+  readonly context?: string[];
+
+  /**
    * Texts in one call, 1 to 2,048.
    *
    * @default 32

@@ -14,6 +14,7 @@ const WORK = {
   dimensions: 2,
   requestDimensions: false,
   field: 'text',
+  context: [],
   batchSize: 4,
   parallelCalls: 2,
   attempts: 3,
@@ -103,6 +104,31 @@ describe('the client of embedding endpoints', () => {
     await expect(client([{ status: 400, body: 'too long' }]).ask()).rejects.toThrow(TextRefused);
     await expect(client([new Error('a'), new Error('b'), new Error('c')]).ask()).rejects.toThrow('Error: c');
     await expect(client([{ status: 200, body: '{"data":[]}' }]).ask()).rejects.toThrow('gives 0 vectors for 2 texts');
+  });
+});
+
+describe('the embed stage', () => {
+  it('embeds a piece with the headings that it stands under, where it has any, and leaves its text as it is', async () => {
+    const asked: string[] = [];
+    const embed = (texts: readonly string[]) => {
+      asked.push(...texts);
+      return Promise.resolve(texts.map(vectorOf));
+    };
+    const pieces = [
+      { text: 'Repeat it.', heading: 'Queue > Redrive', title: 'Queue' },
+      { text: 'Repeat it.', heading: 'Cache' },
+      { text: 'Repeat it.', heading: '' },
+      { text: 'Repeat it.', heading: 7 },
+      { text: 'Repeat it.' },
+    ];
+    const worker = embedWorker({ ...WORK, context: ['title', 'heading'] }, { embed });
+    const results = await worker.run(pieces, {});
+    expect(asked).toEqual(['Queue\nQueue > Redrive\nRepeat it.', 'Cache\nRepeat it.', 'Repeat it.']);
+    expect(results).toEqual(
+      pieces.map((piece, i) => ({
+        records: [{ ...piece, embedding: vectorOf(asked[Math.min(i, 2)]!) }],
+      })),
+    );
   });
 });
 
