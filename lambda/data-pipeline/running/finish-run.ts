@@ -50,17 +50,13 @@ export async function auditRun(
   ports: FinishPorts,
 ): Promise<AuditedVersion> {
   const { pipeline } = ingredients;
-  const { store, spill } = ports;
-  const touched = await findDuplicates(summaries, pipeline, store, spill);
-  const shards: ShardSummary[] = [];
+  const { store } = ports;
+  const shards = await uniqueShards(summaries, pipeline, ports);
   let profile: Profile = { records: 0, given: {}, fields: {} };
-  for (const summary of summaries) {
-    const shard = touched.has(summary.index) ? await purged(summary, pipeline, ports) : summary;
-    shards.push(shard);
+  for (const shard of shards) {
     const [own] = await linesOfObject(store, shard.profile);
     profile = mergeProfiles(profile, JSON.parse(own!) as Profile);
   }
-  await spill.clear();
   const sum = (of: (shard: ShardSummary) => number) => shards.reduce((total, shard) => total + of(shard), 0);
   const counts = {
     read: sum(({ read }) => read),
@@ -97,6 +93,27 @@ function heldFor(counts: Manifest['counts'], faultRate: number, most: number): {
   return {
     held: `${counts.faulty} of ${counts.read} records are at fault, ${percent(faultRate)}, where mostFaultRate is ${percent(most)}`,
   };
+}
+
+/**
+ * What the shards gave, less the duplicates. Nothing is left in the spill, however this ends: to the next audit in the same
+ * process, keys of this one would be earlier records.
+ */
+async function uniqueShards(
+  summaries: readonly ShardSummary[],
+  pipeline: ResolvedPipeline,
+  ports: FinishPorts,
+): Promise<ShardSummary[]> {
+  try {
+    const touched = await findDuplicates(summaries, pipeline, ports.store, ports.spill);
+    const shards: ShardSummary[] = [];
+    for (const summary of summaries) {
+      shards.push(touched.has(summary.index) ? await purged(summary, pipeline, ports) : summary);
+    }
+    return shards;
+  } finally {
+    await ports.spill.clear();
+  }
 }
 
 async function purged(summary: ShardSummary, pipeline: ResolvedPipeline, ports: FinishPorts): Promise<ShardSummary> {

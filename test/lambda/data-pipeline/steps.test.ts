@@ -30,16 +30,28 @@ function landed(contents: Readonly<Record<string, string>>): RunFiles {
   };
 }
 
+/** Room that fails once, when so many lists were written to it. */
+class FailingOnce extends MemorySpill {
+  public constructor(private left: number) {
+    super();
+  }
+
+  public override async append(name: string, lines: readonly string[]): Promise<void> {
+    if (this.left-- === 0) throw new Error('no space left on device');
+    await super.append(name, lines);
+  }
+}
+
 describe('the steps of a run', () => {
   let ports: { store: MemoryStore; pointers: MemoryPointers };
   beforeEach(() => {
     ports = { store: new MemoryStore(), pointers: new MemoryPointers() };
   });
 
-  const stepsOf = (definition: PipelineDefinition = ITEMS) =>
+  const stepsOf = (definition: PipelineDefinition = ITEMS, spill = new MemorySpill()) =>
     new PipelineSteps({
       active: new MemoryPointers(),
-      ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), work: {}, code: 'test' },
+      ...{ ...ports, pipeline: resolvePipeline(definition), spill, work: {}, code: 'test' },
       references: () => Promise.resolve({ sets: new Map(), digests: [] }),
       golden: () => Promise.resolve([]),
       shardLimits: { bytes: 11, files: 10 },
@@ -75,6 +87,15 @@ describe('the steps of a run', () => {
     const next = await audited(steps, TWO);
     await steps.publish(next.run, next.sequence);
     expect(await steps.publish(run, sequence)).toEqual({ outcome: 'overtaken', version, by: next.version });
+  });
+
+  it('audits again after a failure, in the same process, without taking a record for a duplicate of itself', async () => {
+    const steps = stepsOf(ITEMS, new FailingOnce(1));
+    const { run, plans } = await planned(steps, ONE);
+    expect(plans.length).toBeGreaterThan(1);
+    await steps.shards(run, plans, ONE);
+    await expect(steps.audit(run)).rejects.toThrow('no space left');
+    expect(await steps.audit(run)).toMatchObject({ isHeld: false, faultRate: 0 });
   });
 
   it('do not take for published what never was, or what was before the version that the run began from', async () => {
