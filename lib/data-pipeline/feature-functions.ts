@@ -147,14 +147,9 @@ export class FeatureFunctions {
     const versioned = [OFFLINE_PREFIX, QUARANTINE_PREFIX, RESULTS_PREFIX];
     this.allowObjects(handler, ['s3:DeleteObjectVersion'], versioned);
     this.allowObjects(handler, ['s3:PutObject'], [ERASURES_PREFIX]);
-    // Without the right to list, S3 says 403 of a note that is not there.
-    handler.role.addToPolicy(
-      new iam.PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [bucket.bucketArn],
-        conditions: { StringLike: { 's3:prefix': [...versioned, COMPACTION_PREFIX].map((prefix) => `${prefix}*`) } },
-      }),
-    );
+    // Without the right to list, S3 says 403 of a note that is not there. To get an object names no prefix to list, so that a
+    // condition on one would take the right away.
+    handler.role.addToPolicy(new iam.PolicyStatement({ actions: ['s3:ListBucket'], resources: [bucket.bucketArn] }));
     handler.role.addToPolicy(
       new iam.PolicyStatement({
         actions: ['s3:ListBucketVersions'],
