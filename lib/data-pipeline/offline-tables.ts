@@ -4,13 +4,10 @@ import * as glue from 'aws-cdk-lib/aws-glue';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
-import { DAY_COLUMN, entitiesOf, featuresOf, KEY_COLUMNS } from '../policy/features/columns';
+import { DAY_COLUMN, entitiesOf, featuresOf, FIRST_DAY, KEY_COLUMNS } from '../policy/features/columns';
 import { type FeatureDefinition, FeatureType } from '../policy/features/definition';
 import { SQL_TYPES } from '../policy/features/training-sql';
 import { OFFLINE_PREFIX, RESULTS_PREFIX } from '../policy/features/prefixes';
-
-/** No event is older, so that no query looks for partitions before. */
-const FIRST_DAY = '2000-01-01';
 
 /** Athena refuses a smaller limit. */
 const LEAST_LIMIT_BYTES = 10_000_000;

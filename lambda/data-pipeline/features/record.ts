@@ -1,4 +1,4 @@
-import { featuresOf } from '../../../lib/policy/features/columns';
+import { featuresOf, FIRST_DAY } from '../../../lib/policy/features/columns';
 import type { FeatureDefinition } from '../../../lib/policy/features/definition';
 import { valueFault } from '../../../lib/policy/features/validate';
 import { isRecord, show } from '../../../lib/policy/fields';
@@ -12,6 +12,8 @@ const MOST_KEY_CHARACTERS = 512;
 
 /** An RFC 3339 time, without which `Date.parse` would read a time as the zone of whoever runs this. */
 const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/;
+
+const FIRST_MS = Date.parse(FIRST_DAY);
 
 /** Why a record cannot be taken. */
 export interface RecordFault {
@@ -68,6 +70,10 @@ export function takeRecord(
   const eventMs = instantOf(eventTime);
   if (eventMs === undefined) {
     return { rule: 'event_time', reason: `eventTime must be an RFC 3339 time or milliseconds, got ${show(eventTime)}` };
+  }
+  if (eventMs < FIRST_MS) {
+    const reason = `eventTime must not be before ${FIRST_DAY}, got ${show(eventTime)}: a number is taken for milliseconds`;
+    return { rule: 'event_time', reason };
   }
   if (eventMs > arrival.nowMs + CLOCK_SKEW_MS) {
     return { rule: 'future_event', reason: `eventTime must not be in the future, got ${show(eventTime)}` };

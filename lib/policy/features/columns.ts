@@ -20,6 +20,9 @@ export const KEY_COLUMNS = {
 /** The column by which the offline tables are partitioned: the event's date in UTC, such as `2026-03-01`. */
 export const DAY_COLUMN = 'day';
 
+/** No event is older, so that no query looks for partitions before it, and a time in seconds is not taken for milliseconds. */
+export const FIRST_DAY = '2000-01-01';
+
 /** Names that no feature may have. */
 export const RESERVED_COLUMNS: readonly string[] = [...Object.values(KEY_COLUMNS), DAY_COLUMN];
 

@@ -153,16 +153,18 @@ describe('compaction', () => {
 
 describe('erasing an entity', () => {
   const KEY = 'c-17 "quoted"';
+  const DAY_MS = 86_400_000;
+  const dayMs = (day: number) => Date.parse('2026-01-01') + day * DAY_MS;
 
   /** Two entities, days apart, with refusals, results of queries, overwritten files and a compaction under way. */
   async function store() {
     const bucket = await filled([]);
     const online = new MemoryOnline();
     const { objects, clock } = bucket;
-    clock.ms = 20 * 86_400_000;
+    clock.ms = dayMs(20);
     const putFile = ({ key, body }: { key: string; body: Uint8Array }) => objects.put(key, body);
     const record = (key: string, day: number, spend: unknown) => ({
-      ...{ entity: 'customer', key, eventTime: day * 86_400_000, sourceVersion: 'v2', features: { spend } },
+      ...{ entity: 'customer', key, eventTime: dayMs(day), sourceVersion: 'v2', features: { spend } },
     });
     for (let day = 1; day <= 5; day++) {
       for (let i = 0; i < 3; i++) {
@@ -171,7 +173,7 @@ describe('erasing an entity', () => {
       }
     }
     await objects.put(
-      'quarantine/day=1970-01-21/x.jsonl',
+      'quarantine/day=2026-01-21/x.jsonl',
       `${JSON.stringify({ record: JSON.stringify(record(KEY, 1, 1)) })}\n`,
     );
     await objects.put('athena/one.csv', `"who","spend"\n"${KEY.replaceAll('"', '""')}","1"\n`);
@@ -181,7 +183,7 @@ describe('erasing an entity', () => {
   }
 
   const trained = async (objects: MemoryObjects) => {
-    const at = 5 * 86_400_000 + 500;
+    const at = dayMs(5) + 500;
     const wanted = [KEY, 'other'].map((key) => ({ key, atMs: at }));
     const joined = joinAsOf(FEATURES, await readable(objects), wanted, { lateArrivals: 'include' as never });
     return joined.map(({ spend }) => spend!.status);
@@ -203,7 +205,7 @@ describe('erasing an entity', () => {
       files: 5,
       quarantined: 16,
       results: 1,
-      note: expect.stringMatching(/^erasures\/1970-01-21T/),
+      note: expect.stringMatching(/^erasures\/2026-01-21T/),
     });
     expect(objects.holds('c-17')).toEqual([]);
     expect([...online.rows.keys()]).toEqual(['customer#other']);

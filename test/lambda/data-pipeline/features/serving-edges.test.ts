@@ -63,6 +63,12 @@ describe('clocks that do not agree', () => {
     );
   });
 
+  it('are told where they count in seconds: such a number is no time of this century in milliseconds', () => {
+    expect(() => taken({ spend: 1 }, { eventMs: NOW / 1000 })).toThrow(
+      'event_time: eventTime must not be before 2000-01-01, got 1700000000: a number is taken for milliseconds',
+    );
+  });
+
   it('give no age below nothing, where the function that serves is behind the one that took in', async () => {
     expect((await served([taken({ spend: 1 })], NOW - 250)).spend).toEqual({ value: 1, status: 'fresh', age_ms: 0 });
   });
