@@ -169,9 +169,9 @@ describe('redact', () => {
       '+1'.repeat(100_000),
     ];
     for (const text of hostile) {
-      const started = performance.now();
+      const started = process.cpuUsage();
       redact(text);
-      expect(performance.now() - started).toBeLessThan(2000);
+      expect(process.cpuUsage(started).user).toBeLessThan(2_000_000);
     }
   });
 });
