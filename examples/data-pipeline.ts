@@ -1,5 +1,5 @@
 /** A manual that answers questions: what lands is chunked, embedded and published, and found through the gateway. */
-import { App, Stack } from 'aws-cdk-lib';
+import { App, ArnFormat, Stack } from 'aws-cdk-lib';
 import { Schedule } from 'aws-cdk-lib/aws-events';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -64,6 +64,12 @@ const orders = {
   properties: { id: { type: 'string' }, total: { type: 'number' } },
 };
 const second = new Stack(app, 'Orders');
+const enrich = second.formatArn({
+  service: 'lambda',
+  resource: 'function:orders-enrich',
+  resourceName: '3',
+  arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+});
 new DataPipeline(second, 'Pipeline', {
   definition: {
     name: 'orders',
@@ -85,7 +91,7 @@ new DataPipeline(second, 'Pipeline', {
       },
     ],
   },
-  functions: { enrich: lambda.Function.fromFunctionName(second, 'Enrich', 'orders-enrich') },
+  functions: { enrich: lambda.Version.fromVersionArn(second, 'Enrich', enrich) },
   glueJobs: { flatten: 'orders-flatten' },
   triggerSuffix: '_READY',
   toleratedFailurePercentage: 5,

@@ -1,6 +1,7 @@
 import { AwsError } from '../../lambda/aws/aws-error';
 import { awsService } from '../../lambda/aws/service';
-import { FunctionError, invoke } from '../../lambda/pipeline-store/function-call';
+import { FunctionError } from '../../lambda/data-pipeline/stages/function-stage';
+import { invoke } from '../../lambda/pipeline-store/function-call';
 import { awsEnvironment, type AwsPlace } from '../aws-environment';
 import { UserError } from '../user-error';
 

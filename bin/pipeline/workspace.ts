@@ -6,7 +6,7 @@ import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../..
 import { describePipelineFaults, validatePipeline } from '../../lib/policy/pipeline/validate-pipeline';
 import type { DataRecord } from '../../lambda/data-pipeline/reading/source-record';
 import type { WorkPorts } from '../../lambda/data-pipeline/stages/bundled';
-import type { CallFunction } from '../../lambda/data-pipeline/stages/function-stage';
+import { type CallFunction, FunctionError } from '../../lambda/data-pipeline/stages/function-stage';
 import { embeddingsAt } from '../../lambda/pipeline-store/embedding-endpoint';
 import { UserError } from '../user-error';
 import { FilePointers } from './file-pointers';
@@ -108,8 +108,13 @@ function localFunction(name: string, file: string): CallFunction {
   return async (records) => {
     loaded ??= load();
     const handler = await loaded;
-    // As Lambda does: what the function changes in its event changes nothing here.
-    return JSON.parse(JSON.stringify(await handler(structuredClone({ records })))) as unknown;
+    try {
+      // As Lambda does: what the function changes in its event changes nothing here.
+      return JSON.parse(JSON.stringify((await handler(structuredClone({ records }))) ?? null)) as unknown;
+    } catch (error) {
+      const said = error instanceof Error ? error.message : String(error);
+      throw new FunctionError(`the function failed: ${said}`, { cause: error });
+    }
   };
 }
 

@@ -1,18 +1,27 @@
+import { AwsError } from '../aws/aws-error';
 import { exchange } from '../aws/exchange';
 import type { AwsService } from '../aws/service';
+import { type CallFunction, FunctionError } from '../data-pipeline/stages/function-stage';
 import { escapedFully } from '../security/signed-request';
-import type { CallFunction } from '../data-pipeline/stages/function-stage';
 
-/** A function that was called has failed: it says what it threw. */
-export class FunctionError extends Error {}
+/** What Lambda answers to an event of more than 6 MB: fewer records may fit. */
+const TOO_LARGE = 413;
 
 /**
  * Calls a user's function with `{ records }`.
  *
- * @throws where the call fails, and where the function does
+ * @throws an AwsError where the call fails, and a FunctionError where the function does, or the records are more than it takes
  */
 export function lambdaCall(service: AwsService, functionArn: string): CallFunction {
-  return (records) => invoke(service, functionArn, { records });
+  return async (records) => {
+    try {
+      return await invoke(service, functionArn, { records });
+    } catch (error) {
+      if (error instanceof AwsError && error.status === TOO_LARGE)
+        throw new FunctionError(error.message, { cause: error });
+      throw error;
+    }
+  };
 }
 
 /**

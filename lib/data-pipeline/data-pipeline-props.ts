@@ -14,11 +14,12 @@ export interface PipelineSettings {
   readonly definition: PipelineDefinition;
 
   /**
-   * The functions of the definition's `function` stages, by the name that the stage uses.
+   * The functions of the definition's `function` stages, by the name that the stage uses: versions, such as
+   * `fn.currentVersion`, so that changed code is another function, and a run with it another run.
    *
    * @default - the definition has no such stage
    */
-  readonly functions?: Record<string, lambda.IFunction>;
+  readonly functions?: Record<string, lambda.IVersion>;
 
   /**
    * Names of the Glue jobs of the definition's `glueJob` stages, by the name that the stage uses.

@@ -32,7 +32,7 @@ export interface PipelineFunctionsProps {
   /** Limit of a call for a batch of shards. */
   readonly workerTimeout: Duration;
   readonly workerMemorySize: number;
-  readonly functions: Record<string, lambda.IFunction>;
+  readonly functions: Record<string, lambda.IVersion>;
   readonly embeddingUrl?: string;
   readonly embeddingKey?: secretsmanager.ISecret;
   readonly embedder?: IEmbedder;

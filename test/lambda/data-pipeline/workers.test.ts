@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { AwsError } from '../../../lambda/aws/aws-error';
 import type { DataRecord } from '../../../lambda/data-pipeline/reading/source-record';
 import { embedWorker } from '../../../lambda/data-pipeline/stages/embed';
 import {
@@ -6,7 +7,7 @@ import {
   type EndpointAnswer,
   TextRefused,
 } from '../../../lambda/data-pipeline/stages/embedding-client';
-import { functionWorker } from '../../../lambda/data-pipeline/stages/function-stage';
+import { FunctionError, functionWorker } from '../../../lambda/data-pipeline/stages/function-stage';
 import { MemoryStore } from './memory-store';
 
 const WORK = {
@@ -137,13 +138,24 @@ describe('a function stage', () => {
     let calls = 0;
     const worker = functionWorker(100, (batch) => {
       calls++;
-      if (batch.some(({ text }) => text === 'xxxxxxx')) throw new Error('Runtime exited');
+      if (batch.some(({ text }) => text === 'xxxxxxx')) throw new FunctionError('Runtime exited');
       return Promise.resolve({ results: batch.map((record) => ({ records: [record, record] })) });
     });
     const results = await worker.run(records(100), {});
     expect(results.filter((result) => 'fault' in result)).toEqual([{ fault: 'Error: Runtime exited' }]);
     expect(results.findIndex((result) => 'fault' in result)).toBe(6);
     expect(calls).toBeLessThan(16);
+  });
+
+  it('ends the run where the function cannot be called, and blames no record for it', async () => {
+    const throttled = new AwsError('Invoke was answered 429', 'TooManyRequestsException', 429);
+    let calls = 0;
+    const worker = functionWorker(100, () => {
+      calls++;
+      return Promise.reject(throttled);
+    });
+    await expect(worker.run(records(3), {})).rejects.toBe(throttled);
+    expect(calls).toBe(1);
   });
 
   it('takes faults that the function names, and refuses an answer of another form', async () => {
