@@ -43,14 +43,15 @@ export interface KnownSize {
  * more it could carry; but idle GPUs refute work that is said to have been there when they were measured, and while the
  * tokens are unknown, busy ones keep their fleet from shrinking and stand in where the KV caches are unknown too.
  *
- * @param forTokens instances that the tokens ask for; undefined where they are not known
+ * @param forTokens instances that the tokens ask for, and since when they have asked for more than there are, in
+ *   milliseconds since 1970; undefined where they are not known
  * @returns undefined where too little is known to say anything
  */
 export function greatestDemand(
   reading: FleetReading,
   rating: FleetRating,
   { inService, size }: KnownSize,
-  forTokens: number | undefined,
+  forTokens: { readonly instances: number; readonly since: number } | undefined,
 ): Demand | undefined {
   const { now } = reading;
   const tokens = freshTokens(reading);
@@ -67,8 +68,8 @@ export function greatestDemand(
   };
 
   const demands: Demand[] = [];
-  if (tokens && forTokens !== undefined) {
-    demands.push(unlessIdle({ input: 'tokens', instances: forTokens }, tokens.at + GAUGE_SPAN_MS));
+  if (tokens && forTokens) {
+    demands.push(unlessIdle({ input: 'tokens', instances: forTokens.instances }, forTokens.since + GAUGE_SPAN_MS));
   }
   if (jobs) {
     const instances = jobs.value === 0 ? 0 : jobs.value / (rating.jobsPerSecond! * timeLeft(age, rating));

@@ -32,6 +32,8 @@ export interface FleetMemory {
   readonly work?: WorkMemory;
   readonly flow?: FlowMemory;
   readonly held?: readonly HeldSize[];
+  /** Since when the tokens have asked for more instances than there are, in milliseconds since 1970. */
+  readonly shortSince?: number;
 }
 
 /** The most that is reported: target tracking multiplies a fleet by its load, and tenfold is a wrong reading. */
@@ -73,9 +75,17 @@ export function followLoad(
   const ahead = work && workAhead(work, rating.tokensPerInstance, asked);
   const overload = rating.overload ?? 'queues';
   const forTokens = ahead && withReserve(ahead, boot.seconds, overload);
-  const remembered = { ...memory, boot, ...(work && { work }), ...(flow && { flow }) };
+  const { shortSince: since, ...before } = memory;
+  const shortSince = tokens && forTokens !== undefined && forTokens > size ? (since ?? tokens.at) : undefined;
+  const remembered = {
+    ...{ ...before, boot },
+    ...(work && { work }),
+    ...(flow && { flow }),
+    ...(shortSince !== undefined && { shortSince }),
+  };
 
-  const demand = greatestDemand(reading, rating, known, forTokens);
+  const forWork = forTokens === undefined ? undefined : { instances: forTokens, since: shortSince ?? reading.now };
+  const demand = greatestDemand(reading, rating, known, forWork);
   if (!demand) return { memory: remembered };
   const instances = Math.min(MOST_INSTANCES, demand.instances);
   // Without the hair's breadth, rounding would ask for one more.

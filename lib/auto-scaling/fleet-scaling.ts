@@ -25,7 +25,11 @@ const STORE_TIMEOUT_MS = 2000;
 /** What is said of each fleet must fit into the 4 kB of a function's environment. */
 const MOST_FLEETS = 10;
 
+/** The driver's own metrics come in high resolution. */
 const GAUGE_SECONDS = 10;
+
+/** What is scraped of the model server comes in standard resolution, which CloudWatch gives by the minute. */
+const SCRAPED_SECONDS = 60;
 
 /** A fleet, and how it follows its work. */
 export interface ScaledFleet extends FleetScalingSettings {
@@ -33,7 +37,8 @@ export interface ScaledFleet extends FleetScalingSettings {
   readonly fleet: GpuFleet;
 
   /**
-   * Mean usage of the fleet's KV caches, 0 to 1 as vLLM reports it (`vllm:kv_cache_usage_perc`): a plain metric.
+   * Mean usage of the fleet's KV caches, 0 to 1 as vLLM reports it (`vllm:kv_cache_usage_perc`): a plain metric. It is
+   * read by the minute; a shorter period of it is kept, and is for a metric of high resolution.
    *
    * @default - not known: tokens and jobs alone scale the fleet
    */
@@ -209,6 +214,7 @@ export class FleetScaling extends Construct implements iam.IGrantable, ec2.IConn
 /** A fleet as the handler reads it: lambda/auto-scaling/scaled-fleet.ts. */
 function fleetForHandler([backend, scaled]: [string, ScaledFleet]): object {
   const { fleet, kvCacheUsage } = scaled;
+  const kvPeriod = Math.min(SCRAPED_SECONDS, kvCacheUsage?.period.toSeconds() ?? SCRAPED_SECONDS);
   return {
     backend,
     group: fleet.group.autoScalingGroupName,
@@ -223,7 +229,7 @@ function fleetForHandler([backend, scaled]: [string, ScaledFleet]): object {
       holdSeconds: scaled.scaleInAfter?.toSeconds(),
     },
     gpu: sourceOf(fleet.metricGpuUtilization(), GAUGE_SECONDS),
-    ...(kvCacheUsage && { kvCache: { ...sourceOf(kvCacheUsage, GAUGE_SECONDS), factor: 100 } }),
+    ...(kvCacheUsage && { kvCache: { ...sourceOf(kvCacheUsage, kvPeriod), factor: 100 } }),
   };
 }
 

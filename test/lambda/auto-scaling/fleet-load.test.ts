@@ -210,6 +210,21 @@ describe('GPU utilisation', () => {
     expect(loadOf({ tokens: now(80_000), gpu })!.wanted).toBeGreaterThan(5);
   });
 
+  it('refutes tokens that are read anew each round, and that no GPU has worked on since they came', () => {
+    let memory: FleetMemory = {};
+    const wanted = [0, 10, 20, 30, 40, 50].map((seconds) => {
+      const at = NOW + seconds * 1000;
+      const reading = { tokens: { value: 80_000, at }, gpu: { value: 0, at: at - 5000 } };
+      const round = followLoad({ now: at, capacity: { inService: 4, pending: 0, at }, ...reading }, RATING, memory);
+      ({ memory } = round);
+      return [round.load!.instances > 4, round.load!.guard];
+    });
+    // What was measured within the first ten seconds may be of the time before.
+    expect(wanted).toEqual(
+      [true, true, false, false, false, false].map((grows) => [grows, grows ? undefined : 'gpuIdle']),
+    );
+  });
+
   it('refutes jobs that have waited for minutes beside idle GPUs: more of them would idle too', () => {
     const reading = { tokens: now(0), jobs: now(4000), gpu: ago(5000, 0) };
     expect(loadOf({ ...reading, oldestJob: now(300) })).toMatchObject({ wanted: 4, guard: 'gpuIdle' });

@@ -135,7 +135,7 @@ describe('a scaled fleet', () => {
     );
     expect(text).toContain('"metric":"nvidia_smi_utilization_gpu"');
     expect(text).toContain(
-      '"kvCache":{"namespace":"Gpu","metric":"kv","dimensions":{"Fleet":"f"},"statistic":"Average","periodSeconds":10,"factor":100}',
+      '"kvCache":{"namespace":"Gpu","metric":"kv","dimensions":{"Fleet":"f"},"statistic":"Average","periodSeconds":60,"factor":100}',
     );
     expect(Variables.QUEUE_URL).toEqual({ Ref: expect.stringMatching('^JobsQueue') });
     template.hasResourceProperties('AWS::IAM::Policy', {
