@@ -29,9 +29,9 @@ interface SimulateFlags {
   readonly trace?: string;
   readonly envelope?: string;
   readonly column?: string;
-  readonly day: number;
+  readonly day?: number;
   readonly rate?: number;
-  readonly hours: number;
+  readonly hours?: number;
   readonly instance: readonly string[];
   readonly min: number;
   readonly max: number;
@@ -135,9 +135,9 @@ program
   .option('--trace <file>', 'CSV of time,input,output: requests to replay; with --envelope, their lengths')
   .option('--envelope <file>', 'CSV of rates in windows of time')
   .option('--column <name>', 'column of rates in the envelope')
-  .option('--day <number>', 'day of the envelope to begin with', atLeast(0), 0)
+  .option('--day <number>', 'day of the envelope to begin with (default: 0)', atLeast(0))
   .option('--rate <number>', 'mean requests a second, of an envelope or the synthetic load', above(0))
-  .option('--hours <number>', 'length of an envelope or the synthetic load', above(0), 24)
+  .option('--hours <number>', 'length of an envelope or the synthetic load (default: 24)', above(0))
   .option('--instance <profile>', 'profile of the instances, by name or JSON file; repeatable: taken in turn', each, [])
   .option('--min <number>', 'least instances of a fleet', whole(1), 3)
   .option('--max <number>', 'most instances of a fleet', whole(1), 60)

@@ -21,7 +21,7 @@ export const WINDOW_SECONDS = 600;
 export const objective = sim.DEFAULT_OBJECTIVE;
 export const profile = sim.PROFILES[sim.DEFAULT_PROFILE];
 
-const envelope = sim.readEnvelope(files.envelope, COLUMN);
+export const envelope = sim.readEnvelope(files.envelope, COLUMN);
 const lengths = sim.readLengths(files.lengths);
 export const longInputs = { ...lengths, inputTokens: lengths.inputTokens.map((tokens) => Math.round(tokens * SHIFT)) };
 

@@ -42,13 +42,27 @@ export function readEnvelope(file: string, column: string): RateEnvelope {
   return { source: `${file} (${column})`, rates, windowSeconds };
 }
 
-/** Cuts whole days out of an envelope. */
+/** Whole days that an envelope has. */
+export function daysOf({ rates, windowSeconds }: RateEnvelope): number {
+  return Math.floor((rates.length * windowSeconds) / 86_400);
+}
+
+/** Cuts a part out of an envelope: whole windows. */
 export function cutEnvelope(envelope: RateEnvelope, cut: EnvelopeCut): RateEnvelope {
   const perDay = 86_400 / envelope.windowSeconds;
+  for (const days of [cut.day, cut.days]) {
+    const windows = days * perDay;
+    if (Math.abs(windows - Math.round(windows)) < 1e-6) continue;
+    throw new UserError(
+      `${envelope.source}: is cut by whole windows of ${envelope.windowSeconds} s; ${Number((days * 24).toFixed(4))} h are ` +
+        `${Number(windows.toFixed(2))} of them`,
+    );
+  }
   const rates = envelope.rates.slice(Math.round(cut.day * perDay), Math.round((cut.day + cut.days) * perDay));
   if (rates.length < Math.round(cut.days * perDay)) {
-    const days = Math.floor(envelope.rates.length / perDay);
-    throw new UserError(`${envelope.source}: has ${days} days, so there are no ${cut.days} from day ${cut.day} on`);
+    throw new UserError(
+      `${envelope.source}: has ${daysOf(envelope)} days, so there are no ${cut.days} from day ${cut.day} on`,
+    );
   }
   const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
   if (mean === 0) throw new UserError(`${envelope.source}: has no request on the days asked for`);
@@ -56,8 +70,18 @@ export function cutEnvelope(envelope: RateEnvelope, cut: EnvelopeCut): RateEnvel
   return { ...envelope, rates: rates.map((rate) => rate * factor) };
 }
 
+/** What is drawn at the most: a week of twenty requests a second, in some 1.5 GB of memory. */
+const MOST_REQUESTS = 12_000_000;
+
 /** Requests that come at random (a Poisson process) at the envelope's rates, with lengths drawn at random. */
 export function requestsFrom(envelope: RateEnvelope, lengths: Lengths, random: Random): Trace {
+  const expected = envelope.rates.reduce((sum, rate) => sum + rate, 0) * envelope.windowSeconds;
+  if (!(expected <= MOST_REQUESTS)) {
+    throw new UserError(
+      `${envelope.source}: comes to ${Math.round(expected)} requests, and at most ${MOST_REQUESTS} are replayed: ` +
+        'ask for a lower rate or fewer hours',
+    );
+  }
   const arrivals: number[] = [];
   envelope.rates.forEach((rate, window) => {
     if (rate === 0) return;

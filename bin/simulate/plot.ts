@@ -40,7 +40,7 @@ export function plotSvg(
   objective: FirstTokenObjective,
 ): string {
   const { trace, zoneLoss } = scenario;
-  const length = Math.max(trace.duration, 1e-9);
+  const length = Math.max(trace.duration, 1);
   const panels = panelsOf(scenario, result, objective, length);
   const height = TOP + panels.length * (PANEL_HEIGHT + PANEL_GAP);
   const x = (at: number) => LEFT + (at / length) * (WIDTH - LEFT - RIGHT);

@@ -22,10 +22,12 @@ export interface SimulateOptions extends Omit<FleetOptions, 'profiles' | 'initia
   readonly envelopeFile?: string;
   /** Column of rates in the envelope. */
   readonly column?: string;
-  readonly day: number;
+  /** Day of the envelope to begin with. @default 0 */
+  readonly day?: number;
   /** Mean rate that an envelope is scaled to, and of the synthetic load. */
   readonly rate?: number;
-  readonly hours: number;
+  /** Length of an envelope or the synthetic load. @default 24 */
+  readonly hours?: number;
   /** Names of profiles, or files. */
   readonly instances: readonly string[];
   readonly initialCapacity?: number;
@@ -38,6 +40,9 @@ export interface SimulateOptions extends Omit<FleetOptions, 'profiles' | 'initia
 /** Random streams of the load; the run's own are others. */
 const STREAM = { envelope: 1, lengths: 2, arrivals: 3 } as const;
 const DEFAULT_RATE = 12;
+const DEFAULT_HOURS = 24;
+/** A year. */
+const MOST_HOURS = 8784;
 const SAMPLES = 1000;
 
 /** Health checks of the load balancer: three of 10 s. */
@@ -56,19 +61,19 @@ export function runSimulation(
   output: { print(text: string): void; readonly progress: ProgressOutput },
 ): void {
   const { policy } = loadLocalPolicy(options.policyFile);
-  if (options.maxCapacity < options.minCapacity) {
-    throw new UserError(`--max must be at least --min (${options.minCapacity}), got ${options.maxCapacity}`);
-  }
+  checkFleet(options);
   const objective: FirstTokenObjective = {
     ...DEFAULT_OBJECTIVE,
     ...(options.firstTokenMs !== undefined && { milliseconds: options.firstTokenMs }),
   };
-  const trace = loadOf(options);
+  const load = loadOf(options);
   const plan = modelPlan(policy, options.model, {
     ...options,
     profiles: options.instances.length > 0 ? options.instances.map(profileOf) : [PROFILES[DEFAULT_PROFILE]!],
     initialCapacity: options.initialCapacity ?? options.minCapacity,
   });
+  // A vector is one answer, whatever a trace of chats says.
+  const trace = plan.embeds ? { ...load, outputTokens: load.outputTokens.map(() => 1) } : load;
   const zoneLoss = zoneLossOf(options, trace);
   const scenario: Scenario = {
     ...plan,
@@ -96,20 +101,55 @@ export function runSimulation(
 
 /** The requests: a trace as it is, an envelope with a trace's lengths, or a synthetic load. */
 function loadOf(options: SimulateOptions): Trace {
-  const { traceFile, envelopeFile, column, seed, rate } = options;
+  const { traceFile, envelopeFile, column, day, seed, rate, hours = DEFAULT_HOURS } = options;
   const random = (stream: number) => seededRandom(seed, stream);
-  if (envelopeFile === undefined && traceFile !== undefined) {
-    if (rate !== undefined) throw new UserError('--rate scales an envelope; a --trace is replayed as it is');
-    return readTrace(traceFile);
+  if (envelopeFile === undefined) {
+    const ofEnvelopes = { '--day': day, '--column': column };
+    const ofLoads = { ...ofEnvelopes, '--rate': rate, '--hours': options.hours };
+    const [needless] = givenOf(traceFile === undefined ? ofEnvelopes : ofLoads);
+    const replayed = traceFile === undefined ? '' : '; a --trace without one is replayed as it is';
+    if (needless !== undefined) throw new UserError(`${needless} goes with an --envelope${replayed}`);
+    if (traceFile !== undefined) return readTrace(traceFile);
   }
+  if (hours > MOST_HOURS) throw new UserError(`--hours must be at most ${MOST_HOURS}, got ${hours}`);
   const lengths = traceFile === undefined ? syntheticLengths(random(STREAM.lengths)) : readLengths(traceFile);
   if (envelopeFile === undefined) {
-    const envelope = syntheticEnvelope(rate ?? DEFAULT_RATE, options.hours * 3600, random(STREAM.envelope));
+    const envelope = syntheticEnvelope(rate ?? DEFAULT_RATE, hours * 3600, random(STREAM.envelope));
     return requestsFrom(envelope, lengths, random(STREAM.arrivals));
   }
   if (column === undefined) throw new UserError('--envelope needs --column, the name of its column of rates');
-  const cut = { day: options.day, days: options.hours / 24, ...(rate !== undefined && { meanRate: rate }) };
+  const cut = { day: day ?? 0, days: hours / 24, ...(rate !== undefined && { meanRate: rate }) };
   return requestsFrom(cutEnvelope(readEnvelope(envelopeFile, column), cut), lengths, random(STREAM.arrivals));
+}
+
+/** What is said of fleets that makes no sense, or would be passed over. */
+function checkFleet(options: SimulateOptions): void {
+  const { minCapacity, maxCapacity, initialCapacity, zones, signal } = options;
+  if (maxCapacity < minCapacity) {
+    throw new UserError(`--max must be at least --min (${minCapacity}), got ${maxCapacity}`);
+  }
+  if (initialCapacity !== undefined && (initialCapacity < minCapacity || initialCapacity > maxCapacity)) {
+    throw new UserError(
+      `--initial must be from --min (${minCapacity}) to --max (${maxCapacity}), got ${initialCapacity}`,
+    );
+  }
+  if (options.survivesZoneLoss && zones < 2) {
+    throw new UserError(`--survives-zone-loss needs --zones of at least 2, got ${zones}`);
+  }
+  const ofFleetLoad = {
+    '--survives-zone-loss': options.survivesZoneLoss === true ? true : undefined,
+    '--tokens-per-instance': options.tokensPerInstance,
+  };
+  const [ignored] = givenOf(signal === 'fleet-load' ? {} : ofFleetLoad);
+  if (ignored !== undefined) throw new UserError(`${ignored} is for --scaling fleet-load, got --scaling ${signal}`);
+  if (signal === 'static' && options.target !== undefined) {
+    throw new UserError('--target is for a signal that is followed: --scaling static follows none');
+  }
+}
+
+/** The names of those that are given. */
+function givenOf(values: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [name]));
 }
 
 function profileOf(name: string): InstanceProfile {

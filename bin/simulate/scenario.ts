@@ -1,5 +1,5 @@
 import { resolvePolicy, type ResolvedBackend, type ResolvedPolicy } from '../../lib/policy/defaults';
-import type { InferencePolicy } from '../../lib/policy';
+import { type InferencePolicy, ModelKind } from '../../lib/policy';
 import { chainOf } from '../../lambda/load-balancing/chain';
 import { isFleet } from '../../lib/policy/fleet-backends';
 import { FULL_LOAD, ratedTokens, SCALING_DEFAULTS } from '../../lib/policy/scaling-defaults';
@@ -162,6 +162,8 @@ export interface ModelPlan {
   readonly model: string;
   readonly backends: readonly BackendPlan[];
   readonly expectedOutputTokens: number;
+  /** Whether it gives vectors, and no tokens. */
+  readonly embeds: boolean;
 }
 
 /**
@@ -169,7 +171,7 @@ export interface ModelPlan {
  * services that answer at once.
  *
  * @param name @default - the first model of the policy
- * @throws UserError where the policy has no such model
+ * @throws UserError where the policy has no such model, or its backends serve no tokens
  */
 export function modelPlan(policy: InferencePolicy, name: string | undefined, options: FleetOptions): ModelPlan {
   const resolved: ResolvedPolicy = resolvePolicy(policy);
@@ -178,9 +180,16 @@ export function modelPlan(policy: InferencePolicy, name: string | undefined, opt
     const names = resolved.models.map((candidate) => candidate.name).join(', ');
     throw new UserError(`the policy has no model ${name ?? ''}; it has ${names}`);
   }
+  if (model.kind === ModelKind.SERVICE) {
+    throw new UserError(
+      `the model ${model.name} is a service, of whose requests nothing is known: simulate another one`,
+    );
+  }
+  const embeds = model.kind === ModelKind.EMBEDDING;
   return {
     model: model.name,
-    expectedOutputTokens: model.expectedOutputTokens,
+    embeds,
+    expectedOutputTokens: embeds ? 0 : model.expectedOutputTokens,
     backends: chainOf(model, resolved.backends).map(({ backend, share }) => backendPlan(backend, share, options)),
   };
 }

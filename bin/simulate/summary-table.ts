@@ -30,6 +30,10 @@ export function summaryTable({ scenario, result, objective, measures, afterLoss 
     ['first token', `p50 ${seconds(measures.firstTokenP50)}, p99 ${seconds(measures.firstTokenP99)}`],
     ['last token', `p50 ${seconds(measures.totalP50)}, p99 ${seconds(measures.totalP99)}`],
     ['GPU-hours', `${result.gpuHours.toFixed(1)}  (${result.instanceHours.toFixed(1)} instance-hours)`],
+    ...scenario.backends.flatMap(({ name, serves }) => {
+      if (!('boundedByTokens' in serves) || serves.boundedByTokens === undefined) return [];
+      return [[`room of ${name}`, `${grouped(serves.boundedByTokens)} tokens in progress for each instance`] as const];
+    }),
     ['in service', `${Math.min(...sizes)} to ${Math.max(...sizes)} instances`],
     ['churn', `${result.launches} launches, ${result.terminations} terminations`],
     ['preemptions', grouped(result.preemptions)],

@@ -16,7 +16,6 @@ function write(name: string, content: string): string {
 }
 
 const options: SimulateOptions = {
-  day: 0,
   hours: 0.5,
   instances: [],
   minCapacity: 3,
@@ -51,9 +50,25 @@ describe('simulate', () => {
 
   test('replays a trace, request by request', () => {
     const traceFile = write('trace.csv', 'time,input,output\n0,100,10\n1,200,20\n60,300,30\n');
-    const printed = run({ traceFile });
+    const printed = run({ traceFile, hours: undefined });
     expect(printed).toContain('3 requests in 60.0 s');
     expect(printed).toContain('mean 200 tokens in, 20 out');
+  });
+
+  test('says how much each instance has room for, and nothing where servers queue', () => {
+    expect(run()).toMatch(/room of chat-gpu +90,304 tokens in progress for each instance/);
+    expect(run({ tokensPerInstance: 50_000 })).toMatch(/room of chat-gpu +50,000 tokens/);
+    expect(run({ boundedAdmission: false })).not.toContain('room of');
+  });
+
+  test('computes one vector for each request of a model that embeds', () => {
+    expect(run({ model: 'bge-m3' })).toMatch(/mean 1\d{3} tokens in, 1 out/);
+  });
+
+  test('draws a single request', () => {
+    const svgFile = path.join(folder, 'one.svg');
+    run({ traceFile: write('one.csv', 'time,input,output\n0,100,10\n'), hours: undefined, svgFile });
+    expect(readFileSync(svgFile, 'utf8')).not.toMatch(/NaN|Infinity|\d{7}/);
   });
 
   test("replays an envelope with a trace's lengths, at the rate that is asked for", () => {
@@ -89,8 +104,42 @@ describe('simulate', () => {
   });
 
   test.each<[string, () => Partial<SimulateOptions>, RegExp]>([
-    ['a trace that is not there', () => ({ traceFile: '/no/such.csv' }), /^cannot read \/no\/such\.csv: ENOENT$/],
-    ['a trace with a rate', () => ({ traceFile: write('t.csv', 'time,input,output\n0,1,1\n'), rate: 3 }), /--rate/],
+    [
+      'a trace that is not there',
+      () => ({ traceFile: '/no/such.csv', hours: undefined }),
+      /^cannot read \/no\/such\.csv: ENOENT$/,
+    ],
+    [
+      'a trace with a rate',
+      () => ({ traceFile: write('t.csv', 'time,input,output\n0,1,1\n'), rate: 3 }),
+      /^--rate goes/,
+    ],
+    [
+      'a trace with an hour',
+      () => ({ traceFile: write('t.csv', 'time,input,output\n0,1,1\n'), hours: 1 }),
+      /^--hours goes with an --envelope; a --trace without one is replayed as it is$/,
+    ],
+    ['a day of no envelope', () => ({ day: 2 }), /^--day goes with an --envelope$/],
+    ['more requests than fit', () => ({ rate: 1_000_000 }), /comes to \d+ requests, and at most 12000000 are replayed/],
+    ['more hours than a year', () => ({ hours: 100_000_000 }), /^--hours must be at most 8784, got 100000000$/],
+    [
+      'a part of a window',
+      () => ({ envelopeFile: write('r.csv', 't,rps\n0,5\n600,5\n'), column: 'rps', hours: 0.3 }),
+      /is cut by whole windows of 600 s; 0\.3 h are 1\.8 of them/,
+    ],
+    [
+      'the only zone as one of several',
+      () => ({ survivesZoneLoss: true, zones: 1 }),
+      /^--survives-zone-loss needs --zones of at least 2, got 1$/,
+    ],
+    ['a start above the most', () => ({ initialCapacity: 100 }), /^--initial must be from --min \(3\) to --max \(20\)/],
+    [
+      'a rating for a signal that needs none',
+      () => ({ signal: 'concurrency', tokensPerInstance: 9 }),
+      /^--tokens-per-instance is for --scaling fleet-load, got --scaling concurrency$/,
+    ],
+    ['a target that nothing follows', () => ({ signal: 'static', target: 5 }), /--scaling static follows none/],
+    ['a service', () => ({ model: 'retrieval' }), /the model retrieval is a service/],
     ['an envelope without a column', () => ({ envelopeFile: 'rates.csv' }), /--envelope needs --column/],
     [
       'bounds the wrong way round',
