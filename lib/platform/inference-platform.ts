@@ -230,8 +230,8 @@ export class InferencePlatform extends Construct {
         slowStart,
         zonalShift: fleet.zonalShift,
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
+        // How long a connection may be silent follows from it: an answer that is not streamed is silent until its end.
         deregistrationDelay: totalTime,
-        idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
         deletionProtection: isDeletionProtected(props),
         ...stored,
       });

@@ -101,6 +101,19 @@ describe('an inference platform', () => {
     expect(JSON.stringify(timed.toJSON())).toContain('DRAIN_SECONDS=121');
   });
 
+  it.each([
+    [300_000, '310'],
+    [870_000, '880'],
+  ])('lets an answer that is not streamed take as long as its backend may: %j', (totalMs, Value) => {
+    const backends = [{ name: 'gpu', timeouts: { totalMs } }, POLICY.backends[1]!];
+    const timed = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, backends }, fleets: FLEETS }),
+    );
+    timed.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+      LoadBalancerAttributes: Match.arrayWith([{ Key: 'idle_timeout.timeout_seconds', Value }]),
+    });
+  });
+
   it('rolls a refresh of a fleet back when its instances answer with errors', () => {
     template.hasResource('AWS::AutoScaling::AutoScalingGroup', {
       UpdatePolicy: {
