@@ -240,6 +240,16 @@ describe('the model server on an instance', () => {
     expect(words).toContain('awslogs-stream=i-1/server');
   });
 
+  it('keeps a connection for longer than any load balancer would, with an agent before it or without', async () => {
+    for (const concurrency of [undefined, CONTROL]) {
+      const words = (await serving({ concurrency })).read('state/container').split('\n');
+      const setting = words.find((word) => word.startsWith('VLLM_HTTP_TIMEOUT_KEEP_ALIVE='))!;
+      expect(words[words.indexOf(setting) - 1]).toBe('-e');
+      expect(words.indexOf(setting)).toBeLessThan(words.indexOf('vllm/vllm-openai:v0.11.0'));
+      expect(Number(setting.split('=')[1])).toBeGreaterThan(4000);
+    }
+  });
+
   it.each<[string, Partial<ModelServer>, string | undefined]>([
     ['as long as it is told', { longInputTokens: 1024 }, '1024'],
     ['as its arguments say', { args: ['--long-prefill-token-threshold', '256'] }, '256'],
