@@ -49,16 +49,20 @@ export function controlPortOf({ balancing, controlPort }: BalancingOptions): num
 }
 
 /** @throws where settings contradict each other, with what to write instead. */
-export function validateBalancing({ balancing, slowStart, controlPort }: BalancingOptions): void {
+export function validateBalancing(options: BalancingOptions, targetPort: number): void {
+  const { balancing, slowStart, controlPort } = options;
   if (slowStart && balancing !== Balancing.ROUND_ROBIN) {
     throw new Error(
       `slowStart needs balancing of Balancing.ROUND_ROBIN, got ${balancing ?? 'the default, least outstanding requests'}: load balancers combine it with no other; leave it out, since an instance is in service only once its model has answered`,
     );
   }
   validateSeconds('slowStart', slowStart, 30, 900);
-  if (controlPort === undefined) return;
-  if (balancing !== Balancing.BOUNDED_CONCURRENCY) {
+  if (controlPort !== undefined && balancing !== Balancing.BOUNDED_CONCURRENCY) {
     throw new Error('controlPort goes with Balancing.BOUNDED_CONCURRENCY: leave it out, or balance so');
   }
+  validatePort('targetPort', targetPort);
   validatePort('controlPort', controlPort);
+  if (controlPortOf(options) === targetPort) {
+    throw new Error(`controlPort must differ from targetPort, where requests arrive, got ${targetPort} for both`);
+  }
 }

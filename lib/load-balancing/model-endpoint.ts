@@ -115,10 +115,10 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   constructor(scope: Construct, id: string, props: ModelEndpointProps) {
     super(scope, id);
     validateCertificate(props);
-    validateBalancing(props);
     const deregistrationDelay = props.deregistrationDelay ?? Duration.minutes(5);
     validateSeconds('deregistrationDelay', deregistrationDelay, 0, 3600);
     this.targetPort = props.targetPort ?? 8000;
+    validateBalancing(props, this.targetPort);
 
     const { loadBalancer, connections } = internalBalancer(this, props, {
       description: 'Load balancer of a model',

@@ -183,6 +183,12 @@ describe('a model endpoint', () => {
       { controlPort: 70_000, balancing: Balancing.BOUNDED_CONCURRENCY },
       'controlPort must be a whole number from 1 to 65535, got 70000',
     ],
+    ['a port of servers that is none', { targetPort: 0 }, 'targetPort must be a whole number from 1 to 65535, got 0'],
+    [
+      'one port for requests and agents',
+      { targetPort: 3000, balancing: Balancing.BOUNDED_CONCURRENCY },
+      'controlPort must differ from targetPort, where requests arrive, got 3000 for both',
+    ],
     [
       'two certificates',
       { certificate: {} as never, serverName: 'a.b', endpointCertificate: {} as never },

@@ -42,6 +42,15 @@ describe('an inference platform', () => {
     expect(userData).toContain('--served-model-name \\\\\\n  qwen3-8b');
   });
 
+  it('serves a fleet that no model uses yet under the name of what it loads', () => {
+    const models = [{ name: 'qwen3-8b', backends: ['backup'] }];
+    const unused = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, models }, fleets: FLEETS }),
+    );
+    const userData = JSON.stringify(unused.findResources('AWS::EC2::LaunchTemplate'));
+    expect(userData).toContain('--served-model-name \\\\\\n  Qwen/Qwen3-8B');
+  });
+
   it('brings the policy to the function as a layer that shows it, without what only a deployment knows', () => {
     template.hasResource('AWS::Lambda::LayerVersion', {
       Metadata: { InferencePolicy: JSON.parse(JSON.stringify(POLICY)) as object },
