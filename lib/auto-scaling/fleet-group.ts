@@ -71,6 +71,8 @@ export function fleetGroup(
   Tags.of(group).add('Fleet', options.fleet);
   // The first instances must find what their role permits.
   group.node.addDependency(options.role);
+  // And the way out, by which they boot; when all is deleted it stays until the last one has said that it leaves.
+  group.node.addDependency(options.vpc.selectSubnets(options.vpcSubnets).internetConnectivityEstablished);
   setOnResource(group, settings, options);
   acknowledgeLint(group, {
     E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',

@@ -12,6 +12,7 @@ import {
   type GpuFleetProps,
   ModelEndpoint,
   type ModelEndpointProps,
+  PlatformNetwork,
 } from '../../../lib';
 import { givenVpc, newStack, templateOf } from '../synthesise';
 
@@ -336,6 +337,20 @@ describe('a GPU fleet', () => {
       FromPort: 8000,
       SourceSecurityGroupId: { 'Fn::GetAtt': [Match.stringLikeRegexp('EndpointSecurityGroup'), 'GroupId'] },
     });
+  });
+
+  it('boots once its network has a way out, which outlives it', () => {
+    const together = templateOf((stack) => {
+      const { vpc } = new PlatformNetwork(stack, 'Network', { zones: 3 });
+      new GpuFleet(stack, 'Fleet', { vpc, modelServer: MODEL });
+    });
+    const [group] = Object.values(together.findResources(GROUP));
+    const awaited = group!.DependsOn as string[];
+    for (const zone of [1, 2, 3]) {
+      const of = (what: string) => expect.stringMatching(`^NetworkVpcPrivateSubnet${zone}${what}`);
+      expect(awaited).toContainEqual(of('DefaultRoute'));
+      expect(awaited).toContainEqual(of('RouteTableAssociation'));
+    }
   });
 
   it('reads its token for licensed models from a secret, at boot', () => {
