@@ -23,7 +23,7 @@ interface GroupOptions {
   readonly drainTime: Duration;
   readonly rollbackAlarms?: cloudwatch.IAlarm[];
   readonly notificationTopic: sns.ITopic;
-  /** Value of the tag `Fleet`. */
+  /** Name of the group, and value of its tag `Fleet`. */
   readonly fleet: string;
   /** Role of the instances. */
   readonly role: iam.Role;
@@ -37,6 +37,7 @@ export function fleetGroup(
 ): autoscaling.AutoScalingGroup {
   const { launchTemplate, minCapacity, maxCapacity, rollbackAlarms: alarms } = options;
   const group = new autoscaling.AutoScalingGroup(scope, 'Group', {
+    autoScalingGroupName: options.fleet,
     vpc: options.vpc,
     vpcSubnets: options.vpcSubnets,
     ...(settings.warmPool

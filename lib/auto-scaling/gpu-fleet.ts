@@ -122,7 +122,10 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   public readonly connections: ec2.Connections;
   public readonly grantPrincipal: iam.IPrincipal;
 
-  /** Value of the `Fleet` dimension of the metrics and of the tag `Fleet`. */
+  /**
+   * Name of the group, by which its instances know it, and value of the `Fleet` dimension of the metrics and of the tag
+   * `Fleet`.
+   */
   public readonly fleetName: string;
 
   private isFollowed = false;

@@ -70,7 +70,7 @@ describe('an instance that boots', () => {
     const instance = await serving();
     expect(instance.completed()).toEqual(['launch CONTINUE']);
     const [call] = instance.calls('complete-lifecycle-action');
-    expect(call).toContain('--auto-scaling-group-name group-1');
+    expect(call).toContain('--auto-scaling-group-name fleet ');
     expect(call).toContain('--instance-id i-1');
     expect(instance.calls('/v1/completions').at(-1)).toContain(
       `--cacert ${instance.root}/opt/model-server/tls/cert.pem --resolve model-server:8000:127.0.0.1 -m 30 -o /dev/null -H content-type: application/json -d {"model":"qwen3-8b","prompt":"ready?","max_tokens":1} https://model-server:8000/v1/completions`,

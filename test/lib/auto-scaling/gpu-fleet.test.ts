@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { CfnParameter, Duration, type Stack } from 'aws-cdk-lib';
+import { CfnParameter, Duration, type Stack, Tags } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -101,10 +101,29 @@ describe('a GPU fleet', () => {
   it('fills its volume from the snapshot at a set rate', () => {
     template.hasResourceProperties('AWS::EC2::LaunchTemplate', {
       LaunchTemplateData: {
-        MetadataOptions: { InstanceMetadataTags: 'enabled' },
         BlockDeviceMappings: [{ Ebs: { VolumeType: 'gp3', VolumeInitializationRate: 300 } }],
       },
     });
+  });
+
+  it('launches whatever its tags are, since its instances know their group by its name', () => {
+    const tagged = templateOf((stack) => {
+      Tags.of(stack).add('cost centre/team', 'models');
+      new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL });
+    });
+    const [group] = Object.values(tagged.findResources(GROUP));
+    const { AutoScalingGroupName: name } = group!.Properties as {
+      AutoScalingGroupName: { 'Fn::Join': [string, unknown[]] };
+    };
+    expect(name['Fn::Join'][1]).toEqual([{ Ref: 'AWS::StackName' }, expect.stringMatching(/^-\w{8}$/)]);
+    tagged.hasResourceProperties(GROUP, {
+      Tags: Match.arrayWith([{ Key: 'cost centre/team', PropagateAtLaunch: true, Value: 'models' }]),
+    });
+    const [launched] = Object.values(tagged.findResources('AWS::EC2::LaunchTemplate'));
+    expect(launched).toMatchObject({
+      Properties: { LaunchTemplateData: { MetadataOptions: { InstanceMetadataTags: 'disabled' } } },
+    });
+    expect(JSON.stringify(launched)).toContain('GROUP=",{"Ref":"AWS::StackName"},"-');
   });
 
   it('holds an instance back until it answers, and at its end until it is empty', () => {
