@@ -178,6 +178,11 @@ function validateCapacityTypes(settings: FleetSettings): void {
         : 'capacityReservationGroups goes with RESERVATION, CAPACITY_BLOCK or INTERRUPTIBLE_RESERVATION in capacityTypes',
     );
   }
+  if (reserved && settings.instanceRequirements) {
+    throw new Error(
+      'instanceRequirements does not go with what is reserved in capacityTypes: Auto Scaling then takes types in their order only, which attributes have none of; give instanceTypes',
+    );
+  }
   const { onDemandBaseCapacity: base, spotPercentage } = settings;
   if (!spot && (base ?? spotPercentage) !== undefined) {
     throw new Error('onDemandBaseCapacity and spotPercentage go with SPOT in capacityTypes: leave them out or add it');

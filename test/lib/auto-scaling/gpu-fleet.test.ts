@@ -7,7 +7,6 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import {
   Balancing,
-  CapacityType,
   GpuFleet,
   type GpuFleetProps,
   ModelEndpoint,
@@ -30,7 +29,6 @@ function behindEndpoint(stack: Stack, fleetProps: Partial<GpuFleetProps>, endpoi
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
-const RESERVED = ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'];
 
 describe('a GPU fleet', () => {
   const template = templateWith();
@@ -221,52 +219,6 @@ describe('a GPU fleet', () => {
           Overrides: [{ InstanceRequirements: Match.objectLike({ AcceleratorCount: { Min: 1, Max: 1 } }) }],
         },
       },
-    });
-  });
-
-  it('keeps its minimum on-demand and the rest on Spot, which is replaced before it goes', () => {
-    templateWith({ capacityTypes: [CapacityType.ON_DEMAND, CapacityType.SPOT], minCapacity: 3 }).hasResourceProperties(
-      GROUP,
-      {
-        CapacityRebalance: true,
-        MixedInstancesPolicy: {
-          InstancesDistribution: {
-            OnDemandBaseCapacity: 3,
-            OnDemandPercentageAboveBaseCapacity: 0,
-            SpotAllocationStrategy: 'price-capacity-optimized',
-          },
-        },
-      },
-    );
-  });
-
-  it('climbs from reservations over capacity blocks to on-demand', () => {
-    const { RESERVATION, CAPACITY_BLOCK, ON_DEMAND } = CapacityType;
-    templateWith({
-      capacityTypes: [RESERVATION, CAPACITY_BLOCK, ON_DEMAND],
-      capacityReservationGroups: RESERVED,
-    }).hasResourceProperties(GROUP, {
-      MixedInstancesPolicy: {
-        InstancesDistribution: {
-          DistributionSegments: [
-            { TargetCapacityTypes: ['on-demand-capacity-reservation', 'capacity-block', 'on-demand'] },
-          ],
-        },
-      },
-      CapacityReservationSpecification: {
-        CapacityReservationPreference: 'capacity-reservations-first',
-        CapacityReservationTarget: { CapacityReservationResourceGroupArns: RESERVED },
-      },
-    });
-  });
-
-  it('replaces instances one by one where there is nothing beyond what is reserved', () => {
-    templateWith({
-      capacityTypes: [CapacityType.CAPACITY_BLOCK],
-      capacityReservationGroups: RESERVED,
-    }).hasResourceProperties(GROUP, {
-      InstanceMaintenancePolicy: { MinHealthyPercentage: 66, MaxHealthyPercentage: 100 },
-      CapacityReservationSpecification: { CapacityReservationPreference: 'capacity-reservations-only' },
     });
   });
 

@@ -33,6 +33,14 @@ describe('a GPU fleet', () => {
       { instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 } } },
       'instanceRequirements.acceleratorCount.min must be at least 1, or instances without a GPU would match',
     ],
+    [
+      {
+        capacityTypes: [CapacityType.RESERVATION, CapacityType.ON_DEMAND],
+        capacityReservationGroups: RESERVED,
+        instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 }, acceleratorCount: { min: 1 } },
+      },
+      'instanceRequirements does not go with what is reserved in capacityTypes',
+    ],
     [{ capacityTypes: [] }, 'capacityTypes must name each kind once, and at least one, got []'],
     [{ capacityTypes: [CapacityType.SPOT, CapacityType.ON_DEMAND] }, 'capacityTypes must have SPOT last'],
     [
