@@ -1,6 +1,6 @@
 /** What the CloudWatch agent of an instance has to know; strings may be CDK tokens. */
 export interface AgentOptions {
-  /** Value of the `Fleet` dimension. */
+  /** Name of the fleet's group, and value of the `Fleet` dimension. */
   readonly fleet: string;
   /** Namespace of the metrics. */
   readonly namespace: string;

@@ -106,6 +106,7 @@ function instanceFile(options: BootScriptOptions, port: number, scheme: string):
   return `# shellcheck disable=SC2034 # read by the scripts beside it
 REGION=${options.region}
 LOG_GROUP=${options.logGroup}
+GROUP=${options.fleet}
 TARGET_GROUPS="${options.targetGroups}"
 PORT=${port}
 SERVER=${scheme}://${name}:${port}
@@ -121,7 +122,7 @@ imds() { # path
   token=$(curl -fs -m 2 -X PUT -H 'x-aws-ec2-metadata-token-ttl-seconds: 60' ${options.metadata ?? 'http://169.254.169.254'}/latest/api/token) &&
     curl -fs -m 2 -H "x-aws-ec2-metadata-token: $token" "${options.metadata ?? 'http://169.254.169.254'}/latest/meta-data/$1"
 }
-until INSTANCE=$(imds instance-id) && GROUP=$(imds tags/instance/aws:autoscaling:groupName); do sleep 1; done
+until INSTANCE=$(imds instance-id); do sleep 1; done
 `;
 }
 

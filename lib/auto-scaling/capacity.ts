@@ -62,7 +62,8 @@ export function mixedInstances(
         })),
     instancesDistribution: {
       onDemandBaseCapacity: spot ? (settings.onDemandBaseCapacity ?? minCapacity) : undefined,
-      onDemandPercentageAboveBaseCapacity: spot ? 100 - (settings.spotPercentage ?? 100) : 100,
+      // Shares and a ladder exclude each other: Auto Scaling clears the one when it is given the other.
+      onDemandPercentageAboveBaseCapacity: usesReservations(settings) ? undefined : onDemandPercentage(settings),
       onDemandAllocationStrategy: instanceRequirements
         ? autoscaling.OnDemandAllocationStrategy.LOWEST_PRICE
         : autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
@@ -71,16 +72,22 @@ export function mixedInstances(
   };
 }
 
-/** Sets the ladder of reservations, which the L2 has no words for. */
+function onDemandPercentage(settings: FleetSettings): number {
+  return usesSpot(settings) ? 100 - (settings.spotPercentage ?? 100) : 100;
+}
+
+/**
+ * Sets the ladder of reservations, which the L2 has no words for. What goes with it is told by "Use Distribution Segments" in
+ * the user guide of Auto Scaling.
+ */
 export function climbReservations(group: autoscaling.CfnAutoScalingGroup, settings: FleetSettings): void {
   if (!usesReservations(settings)) return;
   group.addPropertyOverride('MixedInstancesPolicy.InstancesDistribution.DistributionSegments', [
     { TargetCapacityTypes: capacityTypesOf(settings) },
   ]);
   group.capacityReservationSpecification = {
-    capacityReservationPreference: canExceedReservations(settings)
-      ? 'capacity-reservations-first'
-      : 'capacity-reservations-only',
+    // The ladder says what is tried and whether on-demand follows; beside it no other preference is taken.
+    capacityReservationPreference: 'default',
     capacityReservationTarget: { capacityReservationResourceGroupArns: settings.capacityReservationGroups },
   };
 }

@@ -23,7 +23,7 @@ interface GroupOptions {
   readonly drainTime: Duration;
   readonly rollbackAlarms?: cloudwatch.IAlarm[];
   readonly notificationTopic: sns.ITopic;
-  /** Value of the tag `Fleet`. */
+  /** Name of the group, and value of its tag `Fleet`. */
   readonly fleet: string;
   /** Role of the instances. */
   readonly role: iam.Role;
@@ -37,6 +37,7 @@ export function fleetGroup(
 ): autoscaling.AutoScalingGroup {
   const { launchTemplate, minCapacity, maxCapacity, rollbackAlarms: alarms } = options;
   const group = new autoscaling.AutoScalingGroup(scope, 'Group', {
+    autoScalingGroupName: options.fleet,
     vpc: options.vpc,
     vpcSubnets: options.vpcSubnets,
     ...(settings.warmPool
@@ -71,6 +72,8 @@ export function fleetGroup(
   Tags.of(group).add('Fleet', options.fleet);
   // The first instances must find what their role permits.
   group.node.addDependency(options.role);
+  // And the way out, by which they boot; when all is deleted it stays until the last one has said that it leaves.
+  group.node.addDependency(options.vpc.selectSubnets(options.vpcSubnets).internetConnectivityEstablished);
   setOnResource(group, settings, options);
   acknowledgeLint(group, {
     E3016: 'AutoScalingInstanceRefresh is newer than the linter: CloudFormation takes it as an update policy.',

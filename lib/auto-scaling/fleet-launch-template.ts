@@ -39,8 +39,9 @@ export function fleetLaunchTemplate(
     securityGroup,
     requireImdsv2: true,
     httpPutResponseHopLimit: 1,
-    // By its tags an instance knows its group.
-    instanceMetadataTags: true,
+    // Said aloud, since an account may have another default: with it EC2 launches nothing that has a tag with a blank or a
+    // slash in its key.
+    instanceMetadataTags: false,
     detailedMonitoring: true,
     blockDevices: [
       {

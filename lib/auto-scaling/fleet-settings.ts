@@ -67,7 +67,8 @@ export interface FleetSettings {
   readonly instanceWeights?: Record<string, number>;
 
   /**
-   * Takes any type with these attributes, in place of `instanceTypes`. `acceleratorCount.min` must be at least 1.
+   * Takes any type with these attributes, in place of `instanceTypes`. `acceleratorCount.min` must be at least 1. Not with
+   * what is reserved in `capacityTypes`.
    *
    * @default - the listed types
    */

@@ -1,4 +1,4 @@
-import { Aws, Duration, Lazy, RemovalPolicy } from 'aws-cdk-lib';
+import { Aws, Duration, Lazy, RemovalPolicy, Token } from 'aws-cdk-lib';
 import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -15,7 +15,7 @@ import { fleetLaunchTemplate } from './fleet-launch-template';
 import { fleetRole } from './fleet-role';
 import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
 import { followUtilization, followUtilizationWithout } from './utilization-policy';
-import { validateFleet, validateZones } from './validate-fleet';
+import { validateFleet, validatePorts, validateZones } from './validate-fleet';
 
 const METRICS_NAMESPACE = 'InferencePlatform/Gpu';
 /** Of the agent's GPU metrics, in seconds. */
@@ -36,7 +36,8 @@ export interface GpuFleetProps extends FleetSettings {
   readonly vpcSubnets?: ec2.SubnetSelection;
 
   /**
-   * Port on which the model server listens, with TLS.
+   * Port on which the load balancer reaches the model server, with TLS: the endpoint's `targetPort`. With
+   * `concurrencyControl` the agent listens there, and the server on the next one.
    *
    * @default 8000
    */
@@ -121,7 +122,10 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   public readonly connections: ec2.Connections;
   public readonly grantPrincipal: iam.IPrincipal;
 
-  /** Value of the `Fleet` dimension of the metrics and of the tag `Fleet`. */
+  /**
+   * Name of the group, by which its instances know it, and value of the `Fleet` dimension of the metrics and of the tag
+   * `Fleet`.
+   */
   public readonly fleetName: string;
 
   private isFollowed = false;
@@ -133,6 +137,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
 
   private readonly gpuMetrics: MetricFamily;
   private readonly groupMetrics: MetricFamily;
+  private readonly port: number;
   private readonly control?: Required<ConcurrencyControl>;
   private readonly targetGroupArns: string[] = [];
 
@@ -147,7 +152,9 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     validateFleet(props, { minCapacity, maxCapacity, targetGpuUtilization }, drainTime);
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
     this.zones = validateZones(props, props.vpc.selectSubnets(vpcSubnets).availabilityZones, minCapacity);
+    this.port = props.port ?? 8000;
     this.control = props.concurrencyControl && withDefaults(props.concurrencyControl);
+    validatePorts(this.port, this.control);
     this.refusesOverload = this.control !== undefined;
     this.node.addValidation({
       validate: () =>
@@ -182,7 +189,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
       role: this.role,
       securityGroup,
       encryptionKey: props.encryptionKey,
-      port: props.port ?? 8000,
+      port: this.port,
       fleet: this.fleetName,
       namespace: METRICS_NAMESPACE,
       metricsInterval: METRICS_INTERVAL,
@@ -227,14 +234,20 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
    * Puts the instances behind a load balancer's target group, and lets that balancer, and nothing else, reach them.
    *
    * @param targetGroup a target group of HTTPS targets
-   * @throws where one of target group and fleet bounds the requests in flight and the other does not
+   * @throws where the target group sends to another port than the fleet's, or where one of the two bounds the requests in
+   * flight and the other does not
    */
   public attachTo(targetGroup: elbv2.IApplicationTargetGroup): void {
     const resource = targetGroup.node.defaultChild as elbv2.CfnTargetGroup | undefined;
-    const port = resource?.targetControlPort;
-    if (resource && port !== this.control?.controlPort) {
+    const { port, targetControlPort } = resource ?? {};
+    if (port !== undefined && port !== this.port && !Token.isUnresolved(port) && !Token.isUnresolved(this.port)) {
       throw new Error(
-        `concurrencyControl and the endpoint's balancing must agree: the fleet's control port is ${this.control?.controlPort ?? 'none'}, the target group's is ${port ?? 'none'}; give the fleet concurrencyControl and the endpoint Balancing.BOUNDED_CONCURRENCY, or neither`,
+        `port of the fleet (${this.port}) and of the target group (${port}) must agree, or no instance passes the health check: give the fleet the targetPort of its endpoint`,
+      );
+    }
+    if (resource && targetControlPort !== this.control?.controlPort) {
+      throw new Error(
+        `concurrencyControl and the endpoint's balancing must agree: the fleet's control port is ${this.control?.controlPort ?? 'none'}, the target group's is ${targetControlPort ?? 'none'}; give the fleet concurrencyControl and the endpoint Balancing.BOUNDED_CONCURRENCY, or neither`,
       );
     }
     this.group.attachToApplicationTargetGroup(targetGroup);

@@ -35,7 +35,8 @@ export interface ModelServer {
 
   /**
    * Container image. Its entry point must take vLLM's arguments (`--model`, `--served-model-name`, `--port`,
-   * `--ssl-keyfile`, `--ssl-certfile`). Pin the version that you tested.
+   * `--ssl-keyfile`, `--ssl-certfile`), and it should keep idle connections for longer than the load balancer does, as vLLM
+   * is told to by `VLLM_HTTP_TIMEOUT_KEEP_ALIVE`. Pin the version that you tested.
    *
    * @default 'vllm/vllm-openai:v0.11.0'
    */

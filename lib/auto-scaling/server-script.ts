@@ -16,6 +16,12 @@ export interface ServerScriptOptions {
 const DEFAULT_IMAGE = 'vllm/vllm-openai:v0.11.0';
 
 /**
+ * How long vLLM keeps a connection on which nothing is asked, seconds: longer than the 4000 that a load balancer can be told
+ * to keep it. Were it vLLM that closes (after 5 by itself), a request that is on its way at that moment would be a 502.
+ */
+const KEEP_ALIVE_SECONDS = 4100;
+
+/**
  * The script that systemd runs, and runs again whenever it ends: brings the weights, then becomes the container.
  *
  * @param home folder of the model server, whose file `instance` it reads
@@ -31,6 +37,7 @@ export function serverScript(options: ServerScriptOptions, home: string, root: s
     ...(server.weightsBucket ? ['-v "$cache/weights:/weights:ro"'] : []),
     '--log-driver awslogs --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP"',
     '--log-opt "awslogs-stream=$INSTANCE/server"',
+    `-e VLLM_HTTP_TIMEOUT_KEEP_ALIVE=${KEEP_ALIVE_SECONDS}`,
     ...(token ? ['-e HF_TOKEN'] : []),
     quote(server.image ?? DEFAULT_IMAGE),
     ...serverArguments(options).map(quote),

@@ -1,6 +1,6 @@
 import { Duration, Token } from 'aws-cdk-lib';
 import { CapacityType, capacityTypesOf, defaultInstanceTypes, usesReservations, usesSpot } from './capacity';
-import type { FleetSettings } from './fleet-settings';
+import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
 
 /** Longest time that a launch hook waits, less what passes before the first command of a boot. */
 const MAX_BOOT = Duration.minutes(115);
@@ -38,7 +38,24 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   const control = settings.concurrencyControl;
   if (control?.maxConcurrency !== undefined)
     whole('concurrencyControl.maxConcurrency', control.maxConcurrency, 1, 1000);
-  if (control?.controlPort !== undefined) whole('concurrencyControl.controlPort', control.controlPort, 1, 65535);
+}
+
+/**
+ * Checks the ports on an instance. Where an agent bounds the requests in flight, the server listens behind it, on the port
+ * after `port`.
+ *
+ * @throws where one is none, or stands for two things
+ */
+export function validatePorts(port: number, control: Required<ConcurrencyControl> | undefined): void {
+  whole('port', port, 1, control ? 65534 : 65535);
+  if (!control) return;
+  const { controlPort } = control;
+  whole('concurrencyControl.controlPort', controlPort, 1, 65535);
+  if (controlPort === port || controlPort === port + 1) {
+    throw new Error(
+      `concurrencyControl.controlPort must differ from port (${port}) and from the one after it, on which the server listens behind the agent, got ${controlPort}: choose another for fleet and endpoint`,
+    );
+  }
 }
 
 /** The periods at which target tracking can look at a metric. @throws where it is another one */
@@ -85,6 +102,11 @@ function enough(needed: number, zones: number): number | string {
 }
 
 function validateServer({ modelServer }: FleetSettings): void {
+  if (modelServer.servedModelNames?.length === 0) {
+    throw new Error(
+      'modelServer.servedModelNames must list at least one name, got none: leave it out for the name in modelServer.model',
+    );
+  }
   const words = [modelServer.model, ...(modelServer.servedModelNames ?? [])];
   if (words.some((word) => word.trim() === '')) {
     throw new Error('modelServer.model and servedModelNames must not be empty');
@@ -154,6 +176,11 @@ function validateCapacityTypes(settings: FleetSettings): void {
       reserved
         ? 'capacityReservationGroups is required: reservations and capacity blocks are found by their resource groups'
         : 'capacityReservationGroups goes with RESERVATION, CAPACITY_BLOCK or INTERRUPTIBLE_RESERVATION in capacityTypes',
+    );
+  }
+  if (reserved && settings.instanceRequirements) {
+    throw new Error(
+      'instanceRequirements does not go with what is reserved in capacityTypes: Auto Scaling then takes types in their order only, which attributes have none of; give instanceTypes',
     );
   }
   const { onDemandBaseCapacity: base, spotPercentage } = settings;

@@ -1,5 +1,6 @@
-import { type Duration, Token } from 'aws-cdk-lib';
+import type { Duration } from 'aws-cdk-lib';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { validatePort, validateSeconds } from './ranges';
 
 /** How an endpoint chooses the instance for a request. */
 export enum Balancing {
@@ -48,21 +49,20 @@ export function controlPortOf({ balancing, controlPort }: BalancingOptions): num
 }
 
 /** @throws where settings contradict each other, with what to write instead. */
-export function validateBalancing({ balancing, slowStart, controlPort }: BalancingOptions): void {
+export function validateBalancing(options: BalancingOptions, targetPort: number): void {
+  const { balancing, slowStart, controlPort } = options;
   if (slowStart && balancing !== Balancing.ROUND_ROBIN) {
     throw new Error(
       `slowStart needs balancing of Balancing.ROUND_ROBIN, got ${balancing ?? 'the default, least outstanding requests'}: load balancers combine it with no other; leave it out, since an instance is in service only once its model has answered`,
     );
   }
-  if (slowStart && !slowStart.isUnresolved() && (slowStart.toSeconds() < 30 || slowStart.toSeconds() > 900)) {
-    throw new Error(`slowStart must be from 30 to 900 seconds, got ${slowStart.toHumanString()}`);
-  }
-  if (controlPort === undefined) return;
-  if (balancing !== Balancing.BOUNDED_CONCURRENCY) {
+  validateSeconds('slowStart', slowStart, 30, 900);
+  if (controlPort !== undefined && balancing !== Balancing.BOUNDED_CONCURRENCY) {
     throw new Error('controlPort goes with Balancing.BOUNDED_CONCURRENCY: leave it out, or balance so');
   }
-  if (Token.isUnresolved(controlPort)) return;
-  if (!Number.isInteger(controlPort) || controlPort < 1 || controlPort > 65535) {
-    throw new Error(`controlPort must be a whole number from 1 to 65535, got ${controlPort}`);
+  validatePort('targetPort', targetPort);
+  validatePort('controlPort', controlPort);
+  if (controlPortOf(options) === targetPort) {
+    throw new Error(`controlPort must differ from targetPort, where requests arrive, got ${targetPort} for both`);
   }
 }

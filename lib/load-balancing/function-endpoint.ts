@@ -6,6 +6,7 @@ import { LambdaTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2-targets';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
+import { idleTimeoutFor } from './idle-timeout';
 import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
 
 /** Properties of a function's endpoint. */
@@ -14,9 +15,10 @@ export interface FunctionEndpointProps extends EndpointProps {
   readonly function: lambda.IFunction;
 
   /**
-   * Longest silence on a connection: at least the function's own limit.
+   * Longest silence on a connection, 1 to 4000 seconds. A function sends nothing before all of its answer is there, so
+   * this must exceed its own limit: a longer answer is cut off with a 504.
    *
-   * @default Duration.minutes(1)
+   * @default - the function's own limit and ten seconds, where that is known; at least a minute
    */
   readonly idleTimeout?: Duration;
 }
@@ -45,7 +47,7 @@ export class FunctionEndpoint extends Construct implements IModelEndpoint {
     super(scope, id);
     const { loadBalancer, connections } = internalBalancer(this, props, {
       description: 'Load balancer of a function',
-      idleTimeout: props.idleTimeout ?? Duration.minutes(1),
+      idleTimeout: props.idleTimeout ?? idleTimeoutFor(Duration.minutes(1), limitOf(props.function)),
     });
     this.loadBalancer = loadBalancer;
     this.connections = connections;
@@ -71,4 +73,9 @@ export class FunctionEndpoint extends Construct implements IModelEndpoint {
   public metricServerErrors(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.targetGroup.metrics.httpCodeTarget(elbv2.HttpCodeTarget.TARGET_5XX_COUNT, props);
   }
+}
+
+/** How long a function may run; not known of one that is imported. */
+function limitOf(handler: lambda.IFunction): Duration | undefined {
+  return (handler as Partial<lambda.Function>).timeout;
 }

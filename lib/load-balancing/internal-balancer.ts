@@ -9,6 +9,7 @@ import type { Construct } from 'constructs';
 import { LogBucket } from '../security/log-bucket';
 import { logAccess } from './access-log';
 import { EndpointCertificate } from './endpoint-certificate';
+import { validateSeconds } from './ranges';
 
 /** Properties that the endpoints of models and of functions share. */
 export interface EndpointProps {
@@ -80,6 +81,7 @@ export function internalBalancer(
   { vpc, vpcSubnets, logBucket, deletionProtection, removalPolicy }: EndpointProps,
   { description, idleTimeout, zonalShift }: BalancerSettings,
 ): { loadBalancer: elbv2.ApplicationLoadBalancer; connections: ec2.Connections } {
+  validateSeconds('idleTimeout', idleTimeout, 1, 4000);
   const securityGroup = new ec2.SecurityGroup(scope, 'SecurityGroup', { vpc, description, allowAllOutbound: false });
   const loadBalancer = new elbv2.ApplicationLoadBalancer(scope, 'LoadBalancer', {
     vpc,

@@ -6,7 +6,9 @@ import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
 import { Balancing, balancingProperties, controlPortOf, validateBalancing } from './balancing';
+import { idleTimeoutFor } from './idle-timeout';
 import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
+import { validateSeconds } from './ranges';
 
 /** Properties of a model endpoint. */
 export interface ModelEndpointProps extends EndpointProps {
@@ -62,16 +64,18 @@ export interface ModelEndpointProps extends EndpointProps {
   readonly healthCheckPath?: string;
 
   /**
-   * How long requests in progress may go on, on an instance that leaves. At least the backend's total timeout.
+   * How long requests in progress may go on, on an instance that leaves, 0 to 3600 seconds. At least the backend's total
+   * timeout.
    *
    * @default Duration.minutes(5)
    */
   readonly deregistrationDelay?: Duration;
 
   /**
-   * Longest silence on a connection. It must exceed the wait for a first token.
+   * Longest silence on a connection, 1 to 4000 seconds. It must exceed the backend's total timeout: an answer that is not
+   * streamed sends no byte before all of it is written, and one that takes longer is cut off with a 504.
    *
-   * @default Duration.minutes(5)
+   * @default - `deregistrationDelay` and ten seconds; at least five minutes
    */
   readonly idleTimeout?: Duration;
 
@@ -111,12 +115,14 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   constructor(scope: Construct, id: string, props: ModelEndpointProps) {
     super(scope, id);
     validateCertificate(props);
-    validateBalancing(props);
+    const deregistrationDelay = props.deregistrationDelay ?? Duration.minutes(5);
+    validateSeconds('deregistrationDelay', deregistrationDelay, 0, 3600);
     this.targetPort = props.targetPort ?? 8000;
+    validateBalancing(props, this.targetPort);
 
     const { loadBalancer, connections } = internalBalancer(this, props, {
       description: 'Load balancer of a model',
-      idleTimeout: props.idleTimeout ?? Duration.minutes(5),
+      idleTimeout: props.idleTimeout ?? idleTimeoutFor(Duration.minutes(5), deregistrationDelay),
       zonalShift: props.zonalShift ?? true,
     });
     this.loadBalancer = loadBalancer;
@@ -128,7 +134,7 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
       protocol: elbv2.ApplicationProtocol.HTTPS,
       port: this.targetPort,
       ...balancingProperties(props),
-      deregistrationDelay: props.deregistrationDelay ?? Duration.minutes(5),
+      deregistrationDelay,
       healthCheck: {
         path: props.healthCheckPath ?? '/health',
         protocol: elbv2.Protocol.HTTPS,

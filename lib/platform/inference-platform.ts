@@ -230,8 +230,8 @@ export class InferencePlatform extends Construct {
         slowStart,
         zonalShift: fleet.zonalShift,
         controlPort: bounded ? fleet.concurrencyControl?.controlPort : undefined,
+        // How long a connection may be silent follows from it: an answer that is not streamed is silent until its end.
         deregistrationDelay: totalTime,
-        idleTimeout: wholeSeconds(Math.max(60_000, backend.timeouts.firstTokenMs)),
         deletionProtection: isDeletionProtected(props),
         ...stored,
       });
@@ -283,10 +283,14 @@ export class InferencePlatform extends Construct {
   }
 }
 
-/** The names under which clients ask for what a backend serves; or the one name that the policy gives it. */
-function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'modelName'>): string[] {
+/**
+ * The names under which clients ask for what a backend serves; or the one name that the policy gives it. None where no
+ * model uses it yet.
+ */
+function servedNames(policy: InferencePolicy, backend: Pick<Backend, 'name' | 'modelName'>): string[] | undefined {
   if (backend.modelName !== undefined) return [backend.modelName];
-  return policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
+  const names = policy.models.filter((model) => model.backends.includes(backend.name)).map((model) => model.name);
+  return names.length > 0 ? names : undefined;
 }
 
 /** What load balancers and hooks count in: no less than the time that was asked for. */

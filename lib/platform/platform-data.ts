@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import type { RemovalPolicy } from 'aws-cdk-lib';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -90,7 +90,6 @@ export class PlatformData {
       endpointCertificate: endpointCertificate(),
       logBucket,
       deletionProtection,
-      idleTimeout: Duration.minutes(1),
       ...this.stored,
     });
   }

@@ -70,7 +70,7 @@ describe('an instance that boots', () => {
     const instance = await serving();
     expect(instance.completed()).toEqual(['launch CONTINUE']);
     const [call] = instance.calls('complete-lifecycle-action');
-    expect(call).toContain('--auto-scaling-group-name group-1');
+    expect(call).toContain('--auto-scaling-group-name fleet ');
     expect(call).toContain('--instance-id i-1');
     expect(instance.calls('/v1/completions').at(-1)).toContain(
       `--cacert ${instance.root}/opt/model-server/tls/cert.pem --resolve model-server:8000:127.0.0.1 -m 30 -o /dev/null -H content-type: application/json -d {"model":"qwen3-8b","prompt":"ready?","max_tokens":1} https://model-server:8000/v1/completions`,
@@ -238,6 +238,16 @@ describe('the model server on an instance', () => {
       ...['--long-prefill-token-threshold', '512', '--max-model-len', '8192'],
     ]);
     expect(words).toContain('awslogs-stream=i-1/server');
+  });
+
+  it('keeps a connection for longer than any load balancer would, with an agent before it or without', async () => {
+    for (const concurrency of [undefined, CONTROL]) {
+      const words = (await serving({ concurrency })).read('state/container').split('\n');
+      const setting = words.find((word) => word.startsWith('VLLM_HTTP_TIMEOUT_KEEP_ALIVE='))!;
+      expect(words[words.indexOf(setting) - 1]).toBe('-e');
+      expect(words.indexOf(setting)).toBeLessThan(words.indexOf('vllm/vllm-openai:v0.11.0'));
+      expect(Number(setting.split('=')[1])).toBeGreaterThan(4000);
+    }
   });
 
   it.each<[string, Partial<ModelServer>, string | undefined]>([

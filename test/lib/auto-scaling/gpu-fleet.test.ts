@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Duration, type Stack } from 'aws-cdk-lib';
+import { CfnParameter, Duration, type Stack, Tags } from 'aws-cdk-lib';
 import { Match } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
@@ -7,11 +7,11 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import {
   Balancing,
-  CapacityType,
   GpuFleet,
   type GpuFleetProps,
   ModelEndpoint,
   type ModelEndpointProps,
+  PlatformNetwork,
 } from '../../../lib';
 import { givenVpc, newStack, templateOf } from '../synthesise';
 
@@ -29,7 +29,6 @@ function behindEndpoint(stack: Stack, fleetProps: Partial<GpuFleetProps>, endpoi
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
-const RESERVED = ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'];
 
 describe('a GPU fleet', () => {
   const template = templateWith();
@@ -100,10 +99,29 @@ describe('a GPU fleet', () => {
   it('fills its volume from the snapshot at a set rate', () => {
     template.hasResourceProperties('AWS::EC2::LaunchTemplate', {
       LaunchTemplateData: {
-        MetadataOptions: { InstanceMetadataTags: 'enabled' },
         BlockDeviceMappings: [{ Ebs: { VolumeType: 'gp3', VolumeInitializationRate: 300 } }],
       },
     });
+  });
+
+  it('launches whatever its tags are, since its instances know their group by its name', () => {
+    const tagged = templateOf((stack) => {
+      Tags.of(stack).add('cost centre/team', 'models');
+      new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL });
+    });
+    const [group] = Object.values(tagged.findResources(GROUP));
+    const { AutoScalingGroupName: name } = group!.Properties as {
+      AutoScalingGroupName: { 'Fn::Join': [string, unknown[]] };
+    };
+    expect(name['Fn::Join'][1]).toEqual([{ Ref: 'AWS::StackName' }, expect.stringMatching(/^-\w{8}$/)]);
+    tagged.hasResourceProperties(GROUP, {
+      Tags: Match.arrayWith([{ Key: 'cost centre/team', PropagateAtLaunch: true, Value: 'models' }]),
+    });
+    const [launched] = Object.values(tagged.findResources('AWS::EC2::LaunchTemplate'));
+    expect(launched).toMatchObject({
+      Properties: { LaunchTemplateData: { MetadataOptions: { InstanceMetadataTags: 'disabled' } } },
+    });
+    expect(JSON.stringify(launched)).toContain('GROUP=",{"Ref":"AWS::StackName"},"-');
   });
 
   it('holds an instance back until it answers, and at its end until it is empty', () => {
@@ -204,52 +222,6 @@ describe('a GPU fleet', () => {
     });
   });
 
-  it('keeps its minimum on-demand and the rest on Spot, which is replaced before it goes', () => {
-    templateWith({ capacityTypes: [CapacityType.ON_DEMAND, CapacityType.SPOT], minCapacity: 3 }).hasResourceProperties(
-      GROUP,
-      {
-        CapacityRebalance: true,
-        MixedInstancesPolicy: {
-          InstancesDistribution: {
-            OnDemandBaseCapacity: 3,
-            OnDemandPercentageAboveBaseCapacity: 0,
-            SpotAllocationStrategy: 'price-capacity-optimized',
-          },
-        },
-      },
-    );
-  });
-
-  it('climbs from reservations over capacity blocks to on-demand', () => {
-    const { RESERVATION, CAPACITY_BLOCK, ON_DEMAND } = CapacityType;
-    templateWith({
-      capacityTypes: [RESERVATION, CAPACITY_BLOCK, ON_DEMAND],
-      capacityReservationGroups: RESERVED,
-    }).hasResourceProperties(GROUP, {
-      MixedInstancesPolicy: {
-        InstancesDistribution: {
-          DistributionSegments: [
-            { TargetCapacityTypes: ['on-demand-capacity-reservation', 'capacity-block', 'on-demand'] },
-          ],
-        },
-      },
-      CapacityReservationSpecification: {
-        CapacityReservationPreference: 'capacity-reservations-first',
-        CapacityReservationTarget: { CapacityReservationResourceGroupArns: RESERVED },
-      },
-    });
-  });
-
-  it('replaces instances one by one where there is nothing beyond what is reserved', () => {
-    templateWith({
-      capacityTypes: [CapacityType.CAPACITY_BLOCK],
-      capacityReservationGroups: RESERVED,
-    }).hasResourceProperties(GROUP, {
-      InstanceMaintenancePolicy: { MinHealthyPercentage: 66, MaxHealthyPercentage: 100 },
-      CapacityReservationSpecification: { CapacityReservationPreference: 'capacity-reservations-only' },
-    });
-  });
-
   it('keeps booted instances stopped, with what they hold on their volumes', () => {
     const warm = templateWith({ instanceTypes: [new ec2.InstanceType('g6.xlarge')], warmPool: {} });
     warm.hasResourceProperties('AWS::AutoScaling::WarmPool', {
@@ -315,6 +287,16 @@ describe('a GPU fleet', () => {
     );
   });
 
+  it('listens where its endpoint sends requests to', () => {
+    expect(() => behindEndpoint(newStack(), { port: 9000 }, {})).toThrow(
+      'port of the fleet (9000) and of the target group (8000) must agree',
+    );
+    expect(() => behindEndpoint(newStack(), { port: 9000 }, { targetPort: 9000 })).not.toThrow();
+    const stack = newStack();
+    const port = new CfnParameter(stack, 'Port', { type: 'Number' }).valueAsNumber;
+    expect(() => behindEndpoint(stack, {}, { targetPort: port })).not.toThrow();
+  });
+
   it('is reached by its load balancer only', () => {
     const behind = templateOf((stack) => {
       const vpc = givenVpc(stack);
@@ -326,6 +308,20 @@ describe('a GPU fleet', () => {
       FromPort: 8000,
       SourceSecurityGroupId: { 'Fn::GetAtt': [Match.stringLikeRegexp('EndpointSecurityGroup'), 'GroupId'] },
     });
+  });
+
+  it('boots once its network has a way out, which outlives it', () => {
+    const together = templateOf((stack) => {
+      const { vpc } = new PlatformNetwork(stack, 'Network', { zones: 3 });
+      new GpuFleet(stack, 'Fleet', { vpc, modelServer: MODEL });
+    });
+    const [group] = Object.values(together.findResources(GROUP));
+    const awaited = group!.DependsOn as string[];
+    for (const zone of [1, 2, 3]) {
+      const of = (what: string) => expect.stringMatching(`^NetworkVpcPrivateSubnet${zone}${what}`);
+      expect(awaited).toContainEqual(of('DefaultRoute'));
+      expect(awaited).toContainEqual(of('RouteTableAssociation'));
+    }
   });
 
   it('reads its token for licensed models from a secret, at boot', () => {
@@ -347,66 +343,6 @@ describe('a GPU fleet', () => {
       minCapacity: 1,
       maxCapacity: 2,
     }).hasResourceProperties('AWS::AutoScaling::AutoScalingGroup', { MinSize: '1', MaxSize: '2' });
-  });
-
-  it.each<[Partial<GpuFleetProps>, string]>([
-    [{ minCapacity: -1 }, 'minCapacity must be a whole number of at least 0, got -1'],
-    [{ minCapacity: 0, maxCapacity: 0 }, 'maxCapacity must be a whole number of at least 1 and minCapacity (0), got 0'],
-    [{ minCapacity: 4, maxCapacity: 3 }, 'maxCapacity must be a whole number of at least 1 and minCapacity (4), got 3'],
-    [{ targetGpuUtilization: 0 }, 'targetGpuUtilization must be from 1 to 100 per cent, got 0'],
-    [
-      { minCapacity: 4, capacityWithoutZone: 3 },
-      'minCapacity of 4 over 3 zones leaves 2 when one is lost, and capacityWithoutZone asks for 3: set minCapacity to at least 5',
-    ],
-    [{ minZones: 4 }, 'the subnets of the fleet must be in at least minZones (4) zones, got 3'],
-    [{ bootTime: Duration.hours(2) }, 'bootTime must be from 1 minute to 1 hour 55 minutes, got 2 hours'],
-    [{ drainTime: Duration.seconds(5) }, 'drainTime must be from 10 seconds to 1 hour 55 minutes, got 5 seconds'],
-    [{ volumeInitializationRate: 50 }, 'volumeInitializationRate must be a whole number from 100 to 300 MiB/s, got 50'],
-    [
-      { instanceWeights: { 'g6.xlarge': 1 } },
-      'instanceWeights must weigh each of instanceTypes, and "g5.xlarge" has none',
-    ],
-    [
-      { instanceWeights: { 'g6.xlarge': 1, 'g5.xlarge': 2, 'p5.48xlarge': 9 } },
-      'instanceWeights["p5.48xlarge"] must be one of instanceTypes (g6.xlarge, g5.xlarge)',
-    ],
-    [
-      { instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 } } },
-      'instanceRequirements.acceleratorCount.min must be at least 1, or instances without a GPU would match',
-    ],
-    [{ capacityTypes: [] }, 'capacityTypes must name each kind once, and at least one, got []'],
-    [{ capacityTypes: [CapacityType.SPOT, CapacityType.ON_DEMAND] }, 'capacityTypes must have SPOT last'],
-    [
-      { capacityTypes: [CapacityType.RESERVATION, CapacityType.SPOT], capacityReservationGroups: RESERVED },
-      'capacityTypes must have SPOT last and beside ON_DEMAND only',
-    ],
-    [{ capacityTypes: [CapacityType.SPOT] }, 'capacityTypes of SPOT alone needs onDemandBaseCapacity 0'],
-    [
-      { capacityTypes: [CapacityType.ON_DEMAND, CapacityType.RESERVATION], capacityReservationGroups: RESERVED },
-      'capacityTypes must have ON_DEMAND after what is reserved',
-    ],
-    [{ capacityTypes: [CapacityType.CAPACITY_BLOCK] }, 'capacityReservationGroups is required'],
-    [{ capacityReservationGroups: RESERVED }, 'capacityReservationGroups goes with RESERVATION'],
-    [{ spotPercentage: 50 }, 'onDemandBaseCapacity and spotPercentage go with SPOT in capacityTypes'],
-    [{ warmPool: {} }, 'warmPool needs exactly one of instanceTypes'],
-    [
-      {
-        warmPool: {},
-        instanceTypes: [new ec2.InstanceType('g6.xlarge')],
-        capacityTypes: [CapacityType.ON_DEMAND, CapacityType.SPOT],
-      },
-      'warmPool needs capacityTypes of ON_DEMAND alone',
-    ],
-    [
-      { concurrencyControl: { maxConcurrency: 0 } },
-      'concurrencyControl.maxConcurrency must be a whole number from 1 to 1000, got 0',
-    ],
-    [{ modelServer: { ...MODEL, weightsPrefix: 'qwen/' } }, 'modelServer.weightsPrefix goes with weightsBucket'],
-    [{ instanceTypes: [] }, 'instanceTypes must list at least one type'],
-    [{ modelServer: { model: ' ' } }, 'modelServer.model and servedModelNames must not be empty'],
-  ])('refuses %j', (props, message) => {
-    const stack = newStack();
-    expect(() => new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL, ...props })).toThrow(message);
   });
 });
 

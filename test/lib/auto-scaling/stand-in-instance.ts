@@ -90,7 +90,6 @@ export class StandInInstance {
       chmodSync(path.join(programs, name), 0o755);
     }
     this.says('instance-id', 'i-1');
-    this.says('tags/instance/aws:autoscaling:groupName', 'group-1');
     this.says('autoscaling/target-lifecycle-state', 'InService');
     this.put('calls', '');
   }

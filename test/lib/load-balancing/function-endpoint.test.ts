@@ -1,7 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
-import { Template } from 'aws-cdk-lib/assertions';
-import { FunctionEndpoint, HandlerFunction, InferenceApi, ModelKind, ResponseCache } from '../../../lib';
-import { givenVpc, newStack, POLICY } from '../synthesise';
+import { Duration } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import * as lambda from 'aws-cdk-lib/aws-lambda';
+import {
+  FunctionEndpoint,
+  type FunctionEndpointProps,
+  HandlerFunction,
+  InferenceApi,
+  ModelKind,
+  ResponseCache,
+} from '../../../lib';
+import { givenVpc, newStack, POLICY, templateOf } from '../synthesise';
 
 describe('an address for a function', () => {
   const stack = newStack();
@@ -54,5 +63,35 @@ describe('an address for a function', () => {
   it('counts calls and failures', () => {
     expect(endpoint.metricRequests().metricName).toBe('RequestCount');
     expect(endpoint.metricServerErrors().metricName).toBe('HTTPCode_Target_5XX_Count');
+  });
+});
+
+describe('the silence of a function that computes', () => {
+  const silent = (timeout: Duration | undefined, props: Partial<FunctionEndpointProps> = {}) =>
+    templateOf((stack) => {
+      const handler = timeout
+        ? new HandlerFunction(stack, 'Service', { handler: 'feature-serve', description: 'Serves', timeout }).function
+        : lambda.Function.fromFunctionAttributes(stack, 'Service', {
+            functionArn: 'arn:aws:lambda:us-east-1:111122223333:function:given',
+            sameEnvironment: true,
+          });
+      new FunctionEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), function: handler, ...props });
+    });
+
+  it.each<[string, Duration | undefined, Partial<FunctionEndpointProps>, string]>([
+    ['longer than the function may run', Duration.minutes(5), {}, '310'],
+    ['a minute where it is quick', Duration.seconds(10), {}, '60'],
+    ['a minute where its limit is not known', undefined, {}, '60'],
+    ['as long as it is told', Duration.minutes(5), { idleTimeout: Duration.minutes(2) }, '120'],
+  ])('may last %s', (_, timeout, props, Value) => {
+    silent(timeout, props).hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+      LoadBalancerAttributes: Match.arrayWith([{ Key: 'idle_timeout.timeout_seconds', Value }]),
+    });
+  });
+
+  it('is within what load balancers take', () => {
+    expect(() => silent(undefined, { idleTimeout: Duration.minutes(90) })).toThrow(
+      'idleTimeout must be from 1 to 4000 seconds, got 1 hour 30 minutes',
+    );
   });
 });

@@ -85,6 +85,21 @@ describe('a model endpoint', () => {
     }
   });
 
+  it.each<[Partial<ModelEndpointProps>, string, string]>([
+    [{}, '310', '300'],
+    [{ deregistrationDelay: Duration.minutes(15) }, '910', '900'],
+    [{ deregistrationDelay: Duration.seconds(30) }, '300', '30'],
+    [{ idleTimeout: Duration.seconds(4000) }, '4000', '300'],
+  ])('cuts no answer off that may take as long as an instance drains: %j', (props, idle, delay) => {
+    const timed = templateOf((stack) => new ModelEndpoint(stack, 'Endpoint', { vpc: givenVpc(stack), ...props }));
+    timed.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+      LoadBalancerAttributes: Match.arrayWith([{ Key: 'idle_timeout.timeout_seconds', Value: idle }]),
+    });
+    timed.hasResourceProperties('AWS::ElasticLoadBalancingV2::TargetGroup', {
+      TargetGroupAttributes: Match.arrayWith([{ Key: 'deregistration_delay.timeout_seconds', Value: delay }]),
+    });
+  });
+
   it('logs access in any region, to a bucket that its service may write to', () => {
     template.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
       LoadBalancerAttributes: Match.arrayWith([{ Key: 'access_logs.s3.enabled', Value: 'true' }]),
@@ -152,11 +167,27 @@ describe('a model endpoint', () => {
       { slowStart: Duration.hours(1), balancing: Balancing.ROUND_ROBIN },
       'slowStart must be from 30 to 900 seconds, got 1 hour',
     ],
+    [
+      'a silence that is too long',
+      { idleTimeout: Duration.minutes(67) },
+      'idleTimeout must be from 1 to 4000 seconds, got 1 hour 7 minutes',
+    ],
+    [
+      'a drain that is too long',
+      { deregistrationDelay: Duration.seconds(3601) },
+      'deregistrationDelay must be from 0 to 3600 seconds, got 1 hour 1 second',
+    ],
     ['a port for agents without any', { controlPort: 3001 }, 'controlPort goes with Balancing.BOUNDED_CONCURRENCY'],
     [
       'a port that is none',
       { controlPort: 70_000, balancing: Balancing.BOUNDED_CONCURRENCY },
       'controlPort must be a whole number from 1 to 65535, got 70000',
+    ],
+    ['a port of servers that is none', { targetPort: 0 }, 'targetPort must be a whole number from 1 to 65535, got 0'],
+    [
+      'one port for requests and agents',
+      { targetPort: 3000, balancing: Balancing.BOUNDED_CONCURRENCY },
+      'controlPort must differ from targetPort, where requests arrive, got 3000 for both',
     ],
     [
       'two certificates',

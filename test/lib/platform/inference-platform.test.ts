@@ -42,6 +42,15 @@ describe('an inference platform', () => {
     expect(userData).toContain('--served-model-name \\\\\\n  qwen3-8b');
   });
 
+  it('serves a fleet that no model uses yet under the name of what it loads', () => {
+    const models = [{ name: 'qwen3-8b', backends: ['backup'] }];
+    const unused = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, models }, fleets: FLEETS }),
+    );
+    const userData = JSON.stringify(unused.findResources('AWS::EC2::LaunchTemplate'));
+    expect(userData).toContain('--served-model-name \\\\\\n  Qwen/Qwen3-8B');
+  });
+
   it('brings the policy to the function as a layer that shows it, without what only a deployment knows', () => {
     template.hasResource('AWS::Lambda::LayerVersion', {
       Metadata: { InferencePolicy: JSON.parse(JSON.stringify(POLICY)) as object },
@@ -99,6 +108,19 @@ describe('an inference platform', () => {
       (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, backends }, fleets: FLEETS }),
     );
     expect(JSON.stringify(timed.toJSON())).toContain('DRAIN_SECONDS=121');
+  });
+
+  it.each([
+    [300_000, '310'],
+    [870_000, '880'],
+  ])('lets an answer that is not streamed take as long as its backend may: %j', (totalMs, Value) => {
+    const backends = [{ name: 'gpu', timeouts: { totalMs } }, POLICY.backends[1]!];
+    const timed = templateOf(
+      (stack) => new InferencePlatform(stack, 'Platform', { policy: { ...POLICY, backends }, fleets: FLEETS }),
+    );
+    timed.hasResourceProperties('AWS::ElasticLoadBalancingV2::LoadBalancer', {
+      LoadBalancerAttributes: Match.arrayWith([{ Key: 'idle_timeout.timeout_seconds', Value }]),
+    });
   });
 
   it('rolls a refresh of a fleet back when its instances answer with errors', () => {
