@@ -6,7 +6,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { type ModelServer, ModelTask } from '../../../lib';
 import { type BootScriptOptions, bootScript } from '../../../lib/auto-scaling/boot-script';
 import { serverScript } from '../../../lib/auto-scaling/server-script';
-import { StandInInstance } from './stand-in-instance';
+import { NO_HOOK, StandInInstance } from './stand-in-instance';
 
 const OPTIONS: BootScriptOptions = {
   server: { model: 'Qwen/Qwen3-8B', servedModelNames: ['qwen3-8b', "it's"], args: ['--max-model-len', '8192'] },
@@ -127,22 +127,23 @@ describe('an instance that boots', () => {
 
   it('says so again when Auto Scaling did not hear it', async () => {
     const instance = instanceOf();
-    instance.put('refusal', 'Rate exceeded');
-    instance.put('refuse-once', '');
+    instance.refuses('launch', 'Rate exceeded');
     await instance.start('answers');
-    await instance.until(() => instance.completed().length === 2);
-    expect(instance.completed()).toEqual(['launch CONTINUE', 'launch CONTINUE']);
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch CONTINUE']);
+    expect(instance.asked('launch')).toHaveLength(2);
   });
 
   it('goes on serving when nobody waits for it, as after a reboot', async () => {
     const instance = instanceOf();
-    instance.put('refusal', 'No active Lifecycle Action found with instance ID i-1');
+    instance.refuses('launch', NO_HOOK);
     instance.hasInFlight(0, 0);
     await instance.start('answers');
-    await instance.until(() => instance.completed().length > 0);
+    await instance.until(() => instance.asked('launch').length > 0);
     instance.says('autoscaling/target-lifecycle-state', 'Terminated');
     await instance.until(() => instance.completed().includes('drain CONTINUE'));
-    expect(instance.completed()).toEqual(['launch CONTINUE', 'drain CONTINUE']);
+    expect(instance.completed()).toEqual(['drain CONTINUE']);
+    expect(instance.asked('launch')).toHaveLength(1);
   });
 
   it('leaves at once when it is terminated before the model answers', async () => {
@@ -203,6 +204,15 @@ describe('an instance that leaves', () => {
     expect(instance.calls('with 0 requests in flight')).toHaveLength(1);
   });
 
+  it('completes its hook when that comes, which is after the load balancer has let go of it', async () => {
+    const instance = await serving();
+    instance.refuses('drain', NO_HOOK, 8);
+    instance.says('autoscaling/target-lifecycle-state', 'Terminated');
+    await instance.until(() => instance.completed().includes('drain CONTINUE'));
+    expect(instance.asked('drain')).toHaveLength(9);
+    expect(instance.calls('could not be completed')).toEqual([]);
+  });
+
   it('goes when the drain time is over, whatever is in flight', async () => {
     const instance = await serving({ drainSeconds: 1 });
     instance.hasInFlight(3, 0);
@@ -213,8 +223,13 @@ describe('an instance that leaves', () => {
 
   it('does the same when Spot takes it back, within the time that Spot leaves', async () => {
     const instance = await serving({ drainSeconds: 300 });
+    // Spot asks nobody, so that there is no hook to wait for.
+    instance.refuses('drain', NO_HOOK, 8);
     instance.says('spot/instance-action', '{"action":"terminate"}');
-    await instance.until(() => instance.completed().includes('drain CONTINUE'));
+    await instance.until(() => instance.asked('drain').length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(instance.asked('drain')).toHaveLength(1);
+    expect(instance.calls('systemctl stop')).toEqual(['systemctl stop model-server']);
     expect(instance.calls('Spot takes it back: no new requests, 100 s for those in flight')).toHaveLength(1);
     expect(instance.calls('deregister-targets')).toHaveLength(2);
   });
