@@ -163,7 +163,13 @@ describe('an instance that boots', () => {
       `agent -a fetch-config -m ec2 -s -c file:${instance.root}/opt/model-server/agent.json`,
     ]);
     expect(JSON.parse(instance.read('opt/model-server/agent.json'))).toMatchObject({
-      metrics: { namespace: 'Gpu', metrics_collected: { nvidia_gpu: { append_dimensions: { Fleet: 'fleet' } } } },
+      agent: { metrics_collection_interval: 10 },
+      // Each measurement goes out before the next.
+      metrics: {
+        namespace: 'Gpu',
+        force_flush_interval: 10,
+        metrics_collected: { nvidia_gpu: { append_dimensions: { Fleet: 'fleet' } } },
+      },
       logs: {
         metrics_collected: {
           prometheus: {
