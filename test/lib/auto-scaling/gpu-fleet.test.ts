@@ -49,6 +49,7 @@ function pullable(template: Template): unknown {
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
+const ANY_GPU = { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 }, acceleratorCount: { min: 1 } };
 const RESERVED = ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'];
 
 describe('a GPU fleet', () => {
@@ -218,7 +219,15 @@ describe('a GPU fleet', () => {
       MixedInstancesPolicy: {
         InstancesDistribution: { OnDemandAllocationStrategy: 'lowest-price' },
         LaunchTemplate: {
-          Overrides: [{ InstanceRequirements: Match.objectLike({ AcceleratorCount: { Min: 1, Max: 1 } }) }],
+          Overrides: [
+            {
+              InstanceRequirements: Match.objectLike({
+                AcceleratorCount: { Min: 1, Max: 1 },
+                AcceleratorManufacturers: ['nvidia'],
+                AcceleratorTypes: ['gpu'],
+              }),
+            },
+          ],
         },
       },
     });
@@ -496,6 +505,19 @@ describe('a GPU fleet', () => {
       { instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 } } },
       'instanceRequirements.acceleratorCount.min must be at least 1, or instances without a GPU would match',
     ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorManufacturers: ['nvidia', 'amd'] } },
+      'instanceRequirements.acceleratorManufacturers must be ["nvidia"], got ["nvidia","amd"]: image and model server run on GPUs of NVIDIA only; leave it out',
+    ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorTypes: ['inference'] } },
+      'instanceRequirements.acceleratorTypes must be ["gpu"], got ["inference"]',
+    ],
+    [
+      { machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' }), rootDeviceName: 'sda1' },
+      'rootDeviceName must be the device of the image\'s root volume, such as "/dev/sda1", got "sda1"',
+    ],
+    [{ rootDeviceName: '/dev/sda1' }, 'rootDeviceName goes with machineImage'],
     [{ capacityTypes: [] }, 'capacityTypes must name each kind once, and at least one, got []'],
     [{ capacityTypes: [CapacityType.SPOT, CapacityType.ON_DEMAND] }, 'capacityTypes must have SPOT last'],
     [
