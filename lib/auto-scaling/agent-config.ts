@@ -4,7 +4,7 @@ export interface AgentOptions {
   readonly fleet: string;
   /** Namespace of the metrics. */
   readonly namespace: string;
-  /** Seconds between two measurements; GPU metrics below 60 are stored in high resolution. */
+  /** Seconds between two measurements, each sent at once; GPU metrics below 60 are stored in high resolution. */
   readonly metricsInterval: number;
   /** Name of the log group that receives the server's metrics, in the embedded metric format. */
   readonly logGroup: string;
@@ -24,6 +24,8 @@ export function agentConfig(options: AgentOptions, scrapeFile: string): object {
     agent: { metrics_collection_interval: metricsInterval, omit_hostname: true },
     metrics: {
       namespace,
+      // It would send once a minute what it has measured since, and Auto Scaling could not look more often than that.
+      force_flush_interval: metricsInterval,
       aggregation_dimensions: [['Fleet']],
       metrics_collected: {
         nvidia_gpu: {

@@ -8,9 +8,7 @@ import type { Construct } from 'constructs';
 import { acknowledge, acknowledgeLint } from '../security/acknowledge';
 import { canExceedReservations, climbReservations, mixedInstances, usesReservations, usesSpot } from './capacity';
 import type { FleetSettings } from './fleet-settings';
-
-/** What a hook waits beyond the time of the instance's own watch: booting up to it, stopping the server after it. */
-const HOOK_MARGIN = Duration.minutes(2);
+import { HOOK_MARGIN_SECONDS } from './lifecycle-script';
 
 /** What the group of a fleet is made with. */
 interface GroupOptions {
@@ -105,7 +103,7 @@ function setOnResource(
   const hook = (name: string, transition: autoscaling.LifecycleTransition, time: Duration, result: string) => ({
     lifecycleHookName: name,
     lifecycleTransition: transition,
-    heartbeatTimeout: time.plus(HOOK_MARGIN).toSeconds(),
+    heartbeatTimeout: time.plus(Duration.seconds(HOOK_MARGIN_SECONDS)).toSeconds(),
     defaultResult: result,
   });
   const { INSTANCE_LAUNCHING, INSTANCE_TERMINATING } = autoscaling.LifecycleTransition;

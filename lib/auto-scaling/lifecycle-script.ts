@@ -1,3 +1,6 @@
+/** What a hook waits beyond the instance's own watch, in seconds: booting up to it, stopping the server after it. */
+export const HOOK_MARGIN_SECONDS = 120;
+
 /**
  * The program that speaks for an instance to Auto Scaling, in bash, run by systemd from the first boot on.
  *
@@ -25,13 +28,17 @@ say() {
     --log-events "[{\\"timestamp\\":$(date +%s)000,\\"message\\":\\"$text\\"}]" >/dev/null
 }
 
-complete() { # hook, result
-  local answer
-  for _ in 1 2 3 4 5; do
+complete() { # hook, result, seconds within which a hook is sure to come that does not wait yet
+  local answer failures=0 ends=$((SECONDS + \${3:-0}))
+  while ((failures < 5)); do
     if answer=$(aws autoscaling complete-lifecycle-action --region "$REGION" --auto-scaling-group-name "$GROUP" \\
       --lifecycle-hook-name "$1" --instance-id "$INSTANCE" --lifecycle-action-result "$2" 2>&1); then return; fi
-    # Nobody waits: this program ran before, or Spot took the instance without asking the group.
-    if [[ $answer == *'No active Lifecycle Action'* ]]; then return; fi
+    if [[ $answer != *'No active Lifecycle Action'* ]]; then
+      ((++failures))
+    elif ((SECONDS >= ends)); then
+      # Nobody waits: this program ran before, or Spot took the instance without asking the group.
+      return
+    fi
     sleep "$POLL_SECONDS"
   done
   say "hook $1 could not be completed with $2: $answer"
@@ -61,13 +68,15 @@ in_flight() {
   awk '/^vllm:num_requests_(running|waiting)[{ ]/ { n += $NF; seen = 1 } END { if (!seen) exit 1; print n }' <<<"$page"
 }
 
-# Whether the instance has to leave; sets the reason and the seconds that are left.
+# Whether the instance has to leave; sets the reason, the seconds that are left, and those within which the hook comes.
 leaving() {
   if [[ $(imds autoscaling/target-lifecycle-state) == *Terminated ]]; then
-    reason='it is terminated' limit=$DRAIN_SECONDS
+    # The state is told at once. The hook comes after the load balancer has let go of the instance, which may be later
+    # than the server is idle; from then on it waits as long as this at most.
+    reason='it is terminated' limit=$DRAIN_SECONDS hook_within=$((DRAIN_SECONDS + ${HOOK_MARGIN_SECONDS}))
   elif imds spot/instance-action >/dev/null; then
     # Two minutes from the notice: less what passes until it is seen, and until the server has stopped.
-    reason='Spot takes it back' limit=$((DRAIN_SECONDS < 100 ? DRAIN_SECONDS : 100))
+    reason='Spot takes it back' limit=$((DRAIN_SECONDS < 100 ? DRAIN_SECONDS : 100)) hook_within=0
   else
     return 1
   fi
@@ -113,15 +122,17 @@ drain() {
   done
   say "left after $((SECONDS - since)) s with $count requests in flight"
   systemctl stop model-server
-  complete drain CONTINUE
+  complete drain CONTINUE "$hook_within"
 }
 
-if [[ \${1:-} == abandon ]]; then
-  give_up "$2"
-else
-  launch
-  until leaving; do sleep "$POLL_SECONDS"; done
-  drain
-fi
+case \${1:-} in
+  abandon) give_up "$2" ;;
+  say) say "$2" ;;
+  *)
+    launch
+    until leaving; do sleep "$POLL_SECONDS"; done
+    drain
+    ;;
+esac
 `;
 }

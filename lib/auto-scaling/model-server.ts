@@ -38,6 +38,9 @@ export interface ModelServer {
    * `--ssl-keyfile`, `--ssl-certfile`), and it should keep idle connections for longer than the load balancer does, as vLLM
    * is told to by `VLLM_HTTP_TIMEOUT_KEEP_ALIVE`. Pin the version that you tested.
    *
+   * In a private registry of ECR, such as `repository.repositoryUriForTag('1')`: the instances may pull from that
+   * repository, and log in. Where the whole address is known at deployment only, grant it: `repository.grantPull(fleet)`.
+   *
    * @default 'vllm/vllm-openai:v0.11.0'
    */
   readonly image?: string;

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Stack } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { type ModelServer, ModelTask } from '../../../lib';
 import { type BootScriptOptions, bootScript } from '../../../lib/auto-scaling/boot-script';
 import { serverScript } from '../../../lib/auto-scaling/server-script';
-import { StandInInstance } from './stand-in-instance';
+import { NO_HOOK, StandInInstance } from './stand-in-instance';
 
 const OPTIONS: BootScriptOptions = {
   server: { model: 'Qwen/Qwen3-8B', servedModelNames: ['qwen3-8b', "it's"], args: ['--max-model-len', '8192'] },
@@ -21,6 +21,8 @@ const OPTIONS: BootScriptOptions = {
   drainSeconds: 20,
   localDisks: true,
 };
+
+const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 
 const CONTROL = { maxConcurrency: 64, controlPort: 3000, agentImage: 'agent:1' };
 
@@ -89,6 +91,27 @@ describe('an instance that boots', () => {
     expect(instance.calls('/health').at(-1)).toMatch(/-m 30 -o \/dev\/null https:\/\/model-server:8000\/health$/);
   });
 
+  it.each([
+    ['cannot be installed', 'dnf-fails', 'dnf cannot install amazon-cloudwatch-agent, have it in the image'],
+    ['does not start', 'agent-fails', 'amazon-cloudwatch-agent does not start, see its log'],
+  ])('serves without metrics, and says why, where the agent %s', async (_, failure, reason) => {
+    const instance = instanceOf();
+    instance.put(failure, '');
+    instance.hasInFlight(0, 0);
+    expect(await instance.start('answers')).toBe(0);
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch CONTINUE']);
+    expect(instance.calls(`no metrics of GPU and server: ${reason}`)).toHaveLength(1);
+  });
+
+  it('takes the agent that the image has', async () => {
+    const instance = instanceOf();
+    instance.hasAgent();
+    expect(await instance.start('answers')).toBe(0);
+    expect(instance.calls('dnf ')).toEqual([]);
+    expect(instance.calls('agent -a fetch-config')).toHaveLength(1);
+  });
+
   it('waits for a model that takes its time', async () => {
     const instance = instanceOf();
     await instance.start('loads');
@@ -127,22 +150,23 @@ describe('an instance that boots', () => {
 
   it('says so again when Auto Scaling did not hear it', async () => {
     const instance = instanceOf();
-    instance.put('refusal', 'Rate exceeded');
-    instance.put('refuse-once', '');
+    instance.refuses('launch', 'Rate exceeded');
     await instance.start('answers');
-    await instance.until(() => instance.completed().length === 2);
-    expect(instance.completed()).toEqual(['launch CONTINUE', 'launch CONTINUE']);
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch CONTINUE']);
+    expect(instance.asked('launch')).toHaveLength(2);
   });
 
   it('goes on serving when nobody waits for it, as after a reboot', async () => {
     const instance = instanceOf();
-    instance.put('refusal', 'No active Lifecycle Action found with instance ID i-1');
+    instance.refuses('launch', NO_HOOK);
     instance.hasInFlight(0, 0);
     await instance.start('answers');
-    await instance.until(() => instance.completed().length > 0);
+    await instance.until(() => instance.asked('launch').length > 0);
     instance.says('autoscaling/target-lifecycle-state', 'Terminated');
     await instance.until(() => instance.completed().includes('drain CONTINUE'));
-    expect(instance.completed()).toEqual(['launch CONTINUE', 'drain CONTINUE']);
+    expect(instance.completed()).toEqual(['drain CONTINUE']);
+    expect(instance.asked('launch')).toHaveLength(1);
   });
 
   it('leaves at once when it is terminated before the model answers', async () => {
@@ -162,7 +186,13 @@ describe('an instance that boots', () => {
       `agent -a fetch-config -m ec2 -s -c file:${instance.root}/opt/model-server/agent.json`,
     ]);
     expect(JSON.parse(instance.read('opt/model-server/agent.json'))).toMatchObject({
-      metrics: { namespace: 'Gpu', metrics_collected: { nvidia_gpu: { append_dimensions: { Fleet: 'fleet' } } } },
+      agent: { metrics_collection_interval: 10 },
+      // Each measurement goes out before the next.
+      metrics: {
+        namespace: 'Gpu',
+        force_flush_interval: 10,
+        metrics_collected: { nvidia_gpu: { append_dimensions: { Fleet: 'fleet' } } },
+      },
       logs: {
         metrics_collected: {
           prometheus: {
@@ -203,6 +233,15 @@ describe('an instance that leaves', () => {
     expect(instance.calls('with 0 requests in flight')).toHaveLength(1);
   });
 
+  it('completes its hook when that comes, which is after the load balancer has let go of it', async () => {
+    const instance = await serving();
+    instance.refuses('drain', NO_HOOK, 8);
+    instance.says('autoscaling/target-lifecycle-state', 'Terminated');
+    await instance.until(() => instance.completed().includes('drain CONTINUE'));
+    expect(instance.asked('drain')).toHaveLength(9);
+    expect(instance.calls('could not be completed')).toEqual([]);
+  });
+
   it('goes when the drain time is over, whatever is in flight', async () => {
     const instance = await serving({ drainSeconds: 1 });
     instance.hasInFlight(3, 0);
@@ -213,8 +252,13 @@ describe('an instance that leaves', () => {
 
   it('does the same when Spot takes it back, within the time that Spot leaves', async () => {
     const instance = await serving({ drainSeconds: 300 });
+    // Spot asks nobody, so that there is no hook to wait for.
+    instance.refuses('drain', NO_HOOK, 8);
     instance.says('spot/instance-action', '{"action":"terminate"}');
-    await instance.until(() => instance.completed().includes('drain CONTINUE'));
+    await instance.until(() => instance.asked('drain').length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(instance.asked('drain')).toHaveLength(1);
+    expect(instance.calls('systemctl stop')).toEqual(['systemctl stop model-server']);
     expect(instance.calls('Spot takes it back: no new requests, 100 s for those in flight')).toHaveLength(1);
     expect(instance.calls('deregister-targets')).toHaveLength(2);
   });
@@ -308,6 +352,81 @@ describe('the model server on an instance', () => {
     expect(instance.read('state/container')).toContain(`${instance.root}/opt/model-server/cache/hub:`);
   });
 
+  it.each([
+    ['in ECR', `${ECR}/team/vllm:1`, ECR, 'eu-west-1'],
+    [
+      'in ECR, by a dual-stack host and a digest',
+      '123456789012.dkr-ecr.us-west-2.on.aws/vllm@sha256:ab',
+      '123456789012.dkr-ecr.us-west-2.on.aws',
+      'us-west-2',
+    ],
+  ])('is pulled from a private registry %s', async (_, image, registry, region) => {
+    const instance = await serving({ server: { model: 'm', image } });
+    const calls = instance.calls('');
+    const login = calls.indexOf(`docker login --username AWS --password-stdin ${registry}`);
+    expect(login).toBeGreaterThanOrEqual(0);
+    expect(login).toBeLessThan(calls.findIndex((call) => call.startsWith('docker run')));
+    expect(calls).toContain(`aws ecr get-login-password --region ${region}`);
+    expect(instance.read('state/password')).toBe('ecr_secret\n');
+    expect(instance.read('state/docker-config')).toBe(`${instance.root}/opt/model-server/registry/model-server\n`);
+    // By a pipe alone: in no argument, and in no log.
+    expect(calls.join('\n') + instance.read('state/model-server.log')).not.toContain('ecr_secret');
+  });
+
+  it('logs in again at each start, since a password lasts 12 hours', async () => {
+    const instance = instanceOf({ server: { model: 'm', image: `${ECR}/vllm:1` } });
+    await instance.start('crashes');
+    await instance.until(() => instance.calls('docker run').length > 2);
+    expect(instance.calls('docker login').length).toBeGreaterThanOrEqual(instance.calls('docker run').length);
+  });
+
+  it('is given up where it may not log in', async () => {
+    const instance = instanceOf({ server: { model: 'm', image: `${ECR}/vllm:1` } });
+    instance.put('login-fails', '');
+    await instance.start('answers');
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch ABANDON']);
+    expect(instance.calls('docker run')).toEqual([]);
+  });
+
+  it.each([undefined, 'vllm/vllm-openai:v0.11.0', 'public.ecr.aws/team/vllm:1'])(
+    'logs in nowhere for %s',
+    async (image) => {
+      const instance = await serving({ server: { model: 'm', image } });
+      expect(instance.calls('get-login-password').concat(instance.calls('docker login'))).toEqual([]);
+      expect(instance.read('state/docker-config')).toBe('\n');
+    },
+  );
+
+  it('tells by its address at run time where that is a token', () => {
+    const image = Token.asString({ Ref: 'Image' });
+    const text = bootScript({ ...OPTIONS, server: { model: 'm', image } });
+    const { stdout } = spawnSync(
+      'bash',
+      [
+        '-c',
+        `${/^log_in\(\)[^]*?^}$/m.exec(text)![0]}
+aws() { echo "aws $*" >&2; }; docker() { echo "docker $*" >&2; }
+log_in model-server vllm:1 2>&1; echo "status $?"; log_in model-server ${ECR}/vllm:1 2>&1`,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stdout.split('\n')[0]).toBe('status 0');
+    expect(stdout).toContain('aws ecr get-login-password --region eu-west-1\n');
+    expect(text).toContain(`log_in model-server '${image}'`);
+  });
+
+  it('shares its machine with an agent from a private registry', async () => {
+    const concurrency = { ...CONTROL, agentImage: `${ECR}/agent:1` };
+    const instance = await serving({ concurrency });
+    await instance.until(() => instance.calls('docker run --rm --name target-control').length > 0);
+    const calls = instance.calls('');
+    expect(calls.findIndex((call) => call.startsWith('docker login'))).toBeLessThan(
+      calls.findIndex((call) => call.includes('--name target-control')),
+    );
+    expect(instance.calls('docker login')).toHaveLength(1);
+  });
+
   it('is reached through the agent where requests in flight are bounded', async () => {
     const instance = await serving({ concurrency: CONTROL });
     await instance.until(() => instance.calls('--name target-control').length > 0);
@@ -329,12 +448,22 @@ describe('the boot script', () => {
     ['plain', OPTIONS],
     ['with weights and token', WEIGHTS],
     ['with an agent, for a warm pool', { ...OPTIONS, concurrency: CONTROL, localDisks: false }],
+    [
+      'with images in ECR',
+      {
+        ...OPTIONS,
+        server: { model: 'm', image: `${ECR}/vllm:1` },
+        concurrency: { ...CONTROL, agentImage: `${ECR}/agent:1` },
+      },
+    ],
   ];
 
   (missing ? it.skip.each(variants) : it.each(variants))('has nothing for shellcheck to say: %s', (_, options) => {
     const script = bootScript(options);
     const files = filesOf(script);
-    const programs = ['lifecycle', 'run'].map((name) => files[`/opt/model-server/${name}`]!);
+    const programs = ['lifecycle', 'run', ...(options.concurrency ? ['control'] : [])].map(
+      (name) => files[`/opt/model-server/${name}`]!,
+    );
     for (const text of [script, ...programs]) {
       const { stdout, status } = spawnSync('shellcheck', ['--shell=bash', '-'], { input: text, encoding: 'utf8' });
       expect({ stdout, status }).toEqual({ stdout: '', status: 0 });

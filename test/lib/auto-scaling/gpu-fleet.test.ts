@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 import { CfnParameter, Duration, type Stack, Tags } from 'aws-cdk-lib';
-import { Match } from 'aws-cdk-lib/assertions';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import {
   Balancing,
+  type ConcurrencyControl,
   GpuFleet,
   type GpuFleetProps,
   ModelEndpoint,
@@ -26,6 +28,24 @@ function behindEndpoint(stack: Stack, fleetProps: Partial<GpuFleetProps>, endpoi
   const vpc = givenVpc(stack);
   const endpoint = new ModelEndpoint(stack, 'Endpoint', { vpc, ...endpointProps });
   new GpuFleet(stack, 'Fleet', { vpc, modelServer: MODEL, ...fleetProps }).attachTo(endpoint.targetGroup);
+}
+
+/** A fleet with such an image. */
+function templateWithImage(imageOf: (stack: Stack) => string, concurrencyControl?: ConcurrencyControl) {
+  return templateOf((stack) => {
+    const modelServer = { ...MODEL, image: imageOf(stack) };
+    new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer, concurrencyControl });
+  });
+}
+
+/** What the instances of a template may pull. */
+function pullable(template: Template): unknown {
+  const policies = Object.values(template.findResources('AWS::IAM::Policy')) as {
+    Properties: { PolicyDocument: { Statement: { Action: string | string[]; Resource: unknown }[] } };
+  }[];
+  return policies
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+    .find(({ Action }) => Action.includes('ecr:BatchGetImage'))?.Resource;
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
@@ -216,7 +236,15 @@ describe('a GPU fleet', () => {
       MixedInstancesPolicy: {
         InstancesDistribution: { OnDemandAllocationStrategy: 'lowest-price' },
         LaunchTemplate: {
-          Overrides: [{ InstanceRequirements: Match.objectLike({ AcceleratorCount: { Min: 1, Max: 1 } }) }],
+          Overrides: [
+            {
+              InstanceRequirements: Match.objectLike({
+                AcceleratorCount: { Min: 1, Max: 1 },
+                AcceleratorManufacturers: ['nvidia'],
+                AcceleratorTypes: ['gpu'],
+              }),
+            },
+          ],
         },
       },
     });
@@ -253,6 +281,108 @@ describe('a GPU fleet', () => {
         ]),
       },
     });
+  });
+
+  it('pulls its images from the repositories of ECR that they lie in, and from no other', () => {
+    const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+    const private_ = templateWithImage(() => `${registry}/team/vllm:1`, { agentImage: `${registry}/agent@sha256:ab` });
+    const arn = (name: string) => ({
+      'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:ecr:eu-west-1:123456789012:repository/${name}`]],
+    });
+    private_.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: {
+        Statement: [
+          {
+            Effect: 'Allow',
+            Action: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+            Resource: [arn('agent'), arn('team/vllm')],
+          },
+          { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
+        ],
+      },
+    });
+    private_.hasResource(GROUP, { DependsOn: Match.arrayWith([Match.stringLikeRegexp('^FleetRolePull')]) });
+    expect(JSON.stringify(private_.toJSON())).toContain(`log_in model-server ${registry}/team/vllm:1`);
+  });
+
+  it('pulls from a repository of the same app by its address, whose parts are tokens', () => {
+    const made = templateWithImage((stack) => new ecr.Repository(stack, 'Models').repositoryUriForTag('1'));
+    const part = (index: number) => ({
+      'Fn::Select': [index, { 'Fn::Split': [':', { 'Fn::GetAtt': [Match.stringLikeRegexp('^Models'), 'Arn'] }] }],
+    });
+    const parts = [
+      ...['arn:', { Ref: 'AWS::Partition' }, ':ecr:', part(3), ':', part(4)],
+      ...[':repository/', { Ref: Match.stringLikeRegexp('^Models') }],
+    ];
+    made.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Resource: { 'Fn::Join': ['', parts] } })]) },
+    });
+    expect(JSON.stringify(made.toJSON())).toContain('log_in model-server');
+    const named = templateWithImage((stack) =>
+      ecr.Repository.fromRepositoryName(stack, 'Models', 'team/vllm').repositoryUriForDigest('sha256:ab'),
+    );
+    const [from, account] = [{ Ref: 'AWS::Region' }, { Ref: 'AWS::AccountId' }];
+    expect(pullable(named)).toEqual({
+      'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, ':ecr:', from, ':', account, ':repository/team/vllm']],
+    });
+  });
+
+  it('pulls an image that is known at deployment only where the user grants it', () => {
+    const given = templateWithImage((stack) => new CfnParameter(stack, 'Image').valueAsString);
+    expect(pullable(given)).toBeUndefined();
+    expect(JSON.stringify(given.toJSON())).toContain('log_in model-server');
+    const granted = templateOf((stack) => {
+      const image = new CfnParameter(stack, 'Image').valueAsString;
+      const fleet = new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: { ...MODEL, image } });
+      ecr.Repository.fromRepositoryName(stack, 'Models', 'vllm').grantPull(fleet);
+    });
+    expect(pullable(granted)).toBeDefined();
+  });
+
+  it.each(['vllm/vllm-openai:v0.11.0', 'public.ecr.aws/team/vllm:1', 'registry.example.com:5000/a.dkr.ecr.b.c/d:1'])(
+    'needs no permission to pull %s',
+    (image) => {
+      const template = templateWithImage(() => image);
+      expect(pullable(template)).toBeUndefined();
+      expect(JSON.stringify(template.toJSON())).not.toContain('log_in');
+    },
+  );
+
+  it('has its root volume where the image has it', () => {
+    templateWith({
+      machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' }),
+      rootDeviceName: '/dev/sda1',
+    }).hasResourceProperties('AWS::EC2::LaunchTemplate', {
+      LaunchTemplateData: { BlockDeviceMappings: [Match.objectLike({ DeviceName: '/dev/sda1' })] },
+    });
+    template.hasResourceProperties('AWS::EC2::LaunchTemplate', {
+      LaunchTemplateData: { BlockDeviceMappings: [Match.objectLike({ DeviceName: '/dev/xvda' })] },
+    });
+  });
+
+  it.each(['p6-b200.48xlarge', 'p5en.48xlarge', 'gr6.4xlarge', 'g6f.xlarge', 'q1.large'])(
+    'takes %s, which has GPUs or is not known',
+    (type) => {
+      expect(() => templateWith({ instanceTypes: [new ec2.InstanceType(type)] })).not.toThrow();
+    },
+  );
+
+  it.each(['m5.large', 'c7i-flex.large', 'inf2.xlarge', 'trn2u.48xlarge', 'u7i-12tb.224xlarge', 'g4ad.xlarge'])(
+    'refuses %s, which has no GPU of NVIDIA',
+    (type) => {
+      expect(() => templateWith({ instanceTypes: [new ec2.InstanceType(type)] })).toThrow(
+        `instanceTypes must have GPUs of NVIDIA, and "${type}" has none`,
+      );
+    },
+  );
+
+  it.each(['g5g.xlarge', 'p6e-gb200.36xlarge'])('takes %s with an image for arm64 only', (type) => {
+    const instanceTypes = [new ec2.InstanceType(type)];
+    expect(() => templateWith({ instanceTypes })).toThrow(
+      `instanceTypes must be x86_64 with the default image, and "${type}" is arm64`,
+    );
+    const machineImage = ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' });
+    expect(() => templateWith({ instanceTypes, machineImage })).not.toThrow();
   });
 
   it('is looked at as often as target tracking can where it runs', () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BootScriptOptions, bootScript } from '../../../lib/auto-scaling/boot-script';
@@ -22,19 +22,28 @@ case $url in
     esac ;;
 esac`,
   aws: `echo "aws $*" >>"$STATE/calls"
-if [[ $2 == complete-lifecycle-action && -s $STATE/refusal ]]; then
-  cat "$STATE/refusal" >&2
-  [[ -e $STATE/refuse-once ]] && rm "$STATE/refusal"
-  exit 254
-fi
-[[ $2 != get-secret-value ]] || echo hf_secret`,
+case $2 in
+  complete-lifecycle-action)
+    hook=$(sed 's/.*--lifecycle-hook-name \\([a-z]*\\) .*/\\1/' <<<"$*")
+    refusal=$(head -n 1 "$STATE/refusals/$hook" 2>/dev/null)
+    if [[ -n $refusal ]]; then
+      sed -i 1d "$STATE/refusals/$hook"
+      echo "$refusal" >&2
+      exit 254
+    fi
+    echo "$hook \${!#}" >>"$STATE/completed" ;;
+  get-secret-value) echo hf_secret ;;
+  get-login-password) echo ecr_secret ;;
+esac`,
   docker: `echo "docker $*" >>"$STATE/calls"
 case "$*" in
   run*'--name model-server'*)
     printf '%s\\n' "$@" >"$STATE/container"
     echo "$HF_TOKEN" >"$STATE/token"
+    echo "$DOCKER_CONFIG" >"$STATE/docker-config"
     exec bash "$STATE/model" ;;
   run*) while :; do sleep 0.1; done ;;
+  login*) cat >"$STATE/password"; [[ ! -e $STATE/login-fails ]] || exit 1 ;;
   stop*) rm -f "$STATE/listening" "$STATE/answers" ;;
 esac`,
   // A unit is run as systemd would: again whenever its Restart says so, until it is stopped.
@@ -62,10 +71,19 @@ while [[ $# -gt 0 ]]; do case $1 in -keyout|-out) echo pem >"$2" ;; esac; shift;
   blkid: `exit 2`,
   'mkfs.xfs': `echo "mkfs.xfs $*" >>"$STATE/calls"`,
   mount: `echo "mount $*" >>"$STATE/calls"; echo "$2" >>"$STATE/mounts"`,
-  rpm: `exit 1`,
-  dnf: `echo "dnf $*" >>"$STATE/calls"`,
-  'amazon-cloudwatch-agent-ctl': `echo "agent $*" >>"$STATE/calls"`,
+  // The agent is there once it has been installed.
+  dnf: `echo "dnf $*" >>"$STATE/calls"
+[[ ! -e $STATE/dnf-fails ]] || exit 1
+cp "$STATE/agent" "\${0%/*}/amazon-cloudwatch-agent-ctl"`,
 };
+
+const AGENT = `#!/bin/bash
+echo "agent $*" >>"$STATE/calls"
+[[ ! -e $STATE/agent-fails ]]
+`;
+
+/** What Auto Scaling answers where no hook waits, whether it has passed or is yet to come. */
+export const NO_HOOK = 'No active Lifecycle Action found with instance ID i-1';
 
 /** Ways in which a model server can go, as a bash script in place of the container. */
 export const SERVERS = {
@@ -89,6 +107,8 @@ export class StandInInstance {
       writeFileSync(path.join(programs, name), `#!/bin/bash\n${text}\n`);
       chmodSync(path.join(programs, name), 0o755);
     }
+    this.put('agent', AGENT);
+    chmodSync(path.join(this.state, 'agent'), 0o755);
     this.says('instance-id', 'i-1');
     this.says('autoscaling/target-lifecycle-state', 'InService');
     this.put('calls', '');
@@ -104,6 +124,16 @@ export class StandInInstance {
     const file = path.join(this.state, name);
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, text);
+  }
+
+  /** Puts the CloudWatch agent into the image, as dnf would install it. */
+  public hasAgent(): void {
+    cpSync(path.join(this.state, 'agent'), path.join(this.root, 'bin/amazon-cloudwatch-agent-ctl'));
+  }
+
+  /** Lets Auto Scaling refuse the next calls that would complete a hook. */
+  public refuses(hook: 'launch' | 'drain', answer: string, times = 1): void {
+    this.put(`refusals/${hook}`, `${answer}\n`.repeat(times));
   }
 
   /** What the engine says of itself. */
@@ -139,12 +169,14 @@ export class StandInInstance {
       .filter((line) => line.includes(containing));
   }
 
-  /** Results by which hooks were completed, as `hook result`. */
+  /** Results by which hooks were completed, as `hook result`; refused calls are none. */
   public completed(): string[] {
-    return this.calls('complete-lifecycle-action').map((line) => {
-      const [, hook, result] = /hook-name (\S+) .*action-result (\S+)/.exec(line)!;
-      return `${hook} ${result}`;
-    });
+    return this.read('state/completed').trim().split('\n').filter(Boolean);
+  }
+
+  /** Calls that would complete a hook, refused ones included. */
+  public asked(hook: 'launch' | 'drain'): string[] {
+    return this.calls(`--lifecycle-hook-name ${hook} `);
   }
 
   /** Waits until something holds; the reason why not is the calls so far. */

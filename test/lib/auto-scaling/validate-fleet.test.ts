@@ -7,6 +7,8 @@ import { givenVpc, newStack } from '../synthesise';
 const MODEL = { model: 'Qwen/Qwen3-8B' };
 const RESERVED = ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'];
 
+const ANY_GPU = { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 }, acceleratorCount: { min: 1 } };
+
 describe('a GPU fleet', () => {
   it.each<[Partial<GpuFleetProps>, string]>([
     [{ minCapacity: -1 }, 'minCapacity must be a whole number of at least 0, got -1'],
@@ -37,10 +39,23 @@ describe('a GPU fleet', () => {
       {
         capacityTypes: [CapacityType.RESERVATION, CapacityType.ON_DEMAND],
         capacityReservationGroups: RESERVED,
-        instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 }, acceleratorCount: { min: 1 } },
+        instanceRequirements: ANY_GPU,
       },
       'instanceRequirements does not go with what is reserved in capacityTypes',
     ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorManufacturers: ['nvidia', 'amd'] } },
+      'instanceRequirements.acceleratorManufacturers must be ["nvidia"], got ["nvidia","amd"]: image and model server run on GPUs of NVIDIA only; leave it out',
+    ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorTypes: ['inference'] } },
+      'instanceRequirements.acceleratorTypes must be ["gpu"], got ["inference"]',
+    ],
+    [
+      { machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' }), rootDeviceName: 'sda1' },
+      'rootDeviceName must be the device of the image\'s root volume, such as "/dev/sda1", got "sda1"',
+    ],
+    [{ rootDeviceName: '/dev/sda1' }, 'rootDeviceName goes with machineImage'],
     [{ capacityTypes: [] }, 'capacityTypes must name each kind once, and at least one, got []'],
     [{ capacityTypes: [CapacityType.SPOT, CapacityType.ON_DEMAND] }, 'capacityTypes must have SPOT last'],
     [
