@@ -36,7 +36,7 @@ export interface PipelineSettings {
 
   /**
    * Ending of the name of a file below `incoming/` that starts a run when it lands, such as `_READY`: written last, it says that all
-   * others are there.
+   * others are there. With `malwareScan`, the run starts when this file is scanned, and waits for those that are not yet.
    *
    * @default - no file starts a run
    */

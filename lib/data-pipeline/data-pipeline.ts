@@ -3,7 +3,7 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
-import type * as iam from 'aws-cdk-lib/aws-iam';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
@@ -15,6 +15,7 @@ import { assertValidPipeline } from '../policy/pipeline/validate-pipeline';
 import { DataBucket } from './data-bucket';
 import type { DataPipelineProps } from './data-pipeline-props';
 import type { EmbeddingAccess } from './embedding-access';
+import { landingEvent } from './landing-event';
 import { MalwareScan } from './malware-scan';
 import { PipelineFunctions } from './pipeline-functions';
 import { PipelineMachine } from './pipeline-machine';
@@ -162,12 +163,20 @@ export class DataPipeline extends Construct {
   }
 
   /**
-   * Lets an identity put files where they land.
+   * Lets an identity put files where they land. It may not tag them: a tag says what the malware scan found.
    *
    * @param grantee the identity
    */
   public grantLand(grantee: iam.IGrantable): iam.Grant {
-    return this.landing.grantPut(grantee, `${INCOMING_PREFIX}*`);
+    const grant = iam.Grant.addToPrincipalOrResource({
+      grantee,
+      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      resourceArns: [this.landing.arnForObjects(`${INCOMING_PREFIX}*`)],
+      resource: this.landing,
+    });
+    // An upload in parts has S3 read the data key, too.
+    const key = this.props.encryptionKey?.grant(grantee, 'kms:GenerateDataKey', 'kms:Decrypt');
+    return key ? grant.combine(key) : grant;
   }
 
   /**
@@ -345,14 +354,7 @@ export class DataPipeline extends Construct {
     if (triggerSuffix === undefined) return;
     new events.Rule(this, 'Trigger', {
       description: `Starts a run of ${this.props.definition.name} when all of its files have landed`,
-      eventPattern: {
-        source: ['aws.s3'],
-        detailType: ['Object Created'],
-        detail: {
-          bucket: { name: [this.landing.bucketName] },
-          object: { key: [{ wildcard: `${INCOMING_PREFIX}*${triggerSuffix}` }] },
-        },
-      },
+      eventPattern: landingEvent(this.landing.bucketName, triggerSuffix, this.scan !== undefined),
       targets: [target()],
     });
   }

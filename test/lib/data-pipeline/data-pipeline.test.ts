@@ -127,30 +127,18 @@ describe('a data pipeline', () => {
     triggered.resourceCountIs('Custom::S3BucketNotifications', 0);
   });
 
-  it('has what lands scanned, and lets nobody read what is not clean', () => {
-    const scanned = templateWith({ malwareScan: true });
-    scanned.hasResourceProperties('AWS::GuardDuty::MalwareProtectionPlan', {
-      ProtectedResource: { S3Bucket: { BucketName: Match.anyValue(), ObjectPrefixes: ['incoming/'] } },
-      Actions: { Tagging: { Status: 'ENABLED' } },
-    });
-    scanned.hasResourceProperties('AWS::S3::BucketPolicy', {
-      PolicyDocument: Match.objectLike({
-        Statement: Match.arrayWith([
-          Match.objectLike({
-            Sid: 'OnlyWhatIsClean',
-            Effect: 'Deny',
-            Condition: {
-              StringNotEquals: { 's3:ExistingObjectTag/GuardDutyMalwareScanStatus': 'NO_THREATS_FOUND' },
-              ArnNotEquals: Match.anyValue(),
-            },
-          }),
-        ]),
-      }),
-    });
-    const rules = statements(scanned, 'PipelineScanRole').find(({ Action }) => Action.includes('events:PutRule'));
-    expect(rules!.Condition).toEqual({
-      StringLike: { 'events:ManagedBy': 'malware-protection-plan.guardduty.amazonaws.com' },
-    });
+  it('lets whoever lands files put them and nothing else, under the key of the bucket', () => {
+    const stack = newStack();
+    const encryptionKey = new kms.Key(stack, 'Key');
+    const pipeline = new DataPipeline(stack, 'Pipeline', { definition: PARSE, encryptionKey });
+    pipeline.grantLand(new iam.Role(stack, 'Team', { assumedBy: new iam.AccountRootPrincipal() }));
+    expect(statements(Template.fromStack(stack), 'Team').map(({ Action, Resource }) => [Action, Resource])).toEqual([
+      [
+        ['s3:AbortMultipartUpload', 's3:PutObject'],
+        { 'Fn::Join': ['', [{ 'Fn::GetAtt': [expect.stringMatching(/^PipelineLanding/), 'Arn'] }, '/incoming/*']] },
+      ],
+      [['kms:Decrypt', 'kms:GenerateDataKey'], { 'Fn::GetAtt': [expect.stringMatching(/^Key/), 'Arn'] }],
+    ]);
   });
 
   it('calls the functions of its stages, by the versions that they are given in', () => {
