@@ -43,7 +43,7 @@ export interface PipelineSettings {
   readonly triggerSuffix?: string;
 
   /**
-   * Whether GuardDuty scans what lands, and what is not clean cannot be read.
+   * Whether GuardDuty scans what lands, and what is not clean cannot be read: it is quarantined, with rule `scan`.
    *
    * @default false
    */

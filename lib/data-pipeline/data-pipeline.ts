@@ -135,7 +135,8 @@ export class DataPipeline extends Construct {
       definition: props.definition,
     });
 
-    const childType = callsOut(pipeline) ? 'STANDARD' : 'EXPRESS';
+    // A shard waits for a scan, too.
+    const childType = callsOut(pipeline) || props.malwareScan ? 'STANDARD' : 'EXPRESS';
     const { worker, steps, control } = new PipelineFunctions(this, {
       ...props,
       ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
@@ -145,6 +146,7 @@ export class DataPipeline extends Construct {
         vectors: this.vectors,
         startsWithJob: startsWithJob(pipeline),
         hasJob: hasJob(pipeline),
+        scansLanding: props.malwareScan ?? false,
       },
       workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
       workerMemorySize: props.memorySize ?? 2048,
@@ -156,6 +158,7 @@ export class DataPipeline extends Construct {
     this.stateMachine = new PipelineMachine(this, 'Machine', {
       ...props,
       ...{ pipeline, childType, worker, steps, bucket: this.bucket, landing: this.landing },
+      waitsForScan: props.malwareScan ?? false,
     }).stateMachine;
     control.function.addEnvironment('STATE_MACHINE', this.stateMachine.stateMachineArn);
     this.stateMachine.grantStartExecution(control);

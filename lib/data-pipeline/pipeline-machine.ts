@@ -20,6 +20,8 @@ export interface PipelineMachineProps {
   readonly steps: HandlerFunction;
   readonly bucket: DataBucket;
   readonly landing: DataBucket;
+  /** Whether what has landed can be read only once it was scanned. */
+  readonly waitsForScan: boolean;
   readonly glueJobs?: Record<string, string>;
   readonly publishGate?: lambda.IFunction;
   readonly holdOnAnomaly?: boolean;
@@ -68,7 +70,9 @@ export class PipelineMachine extends Construct {
       hasIndex: pipeline.retrieval !== undefined,
       needsTime: needsTime(pipeline),
       childType: props.childType,
-      // One at a time where a shard waits for an endpoint, so that a call ends well within its limit.
+      waitsForScan: props.waitsForScan,
+      // One at a time where a shard waits for an endpoint, so that a call ends well within its limit, or for a scan, so that
+      // it holds up no other.
       shardsPerBatch: props.childType === 'EXPRESS' ? 4 : 1,
       maxConcurrency,
       backfillConcurrency: props.backfillConcurrency ?? Math.max(1, Math.floor(maxConcurrency / 4)),
