@@ -308,9 +308,19 @@ export class DataPipeline extends Construct {
     return this.stateMachine.metricSucceeded(props);
   }
 
-  /** Runs that failed: also those whose version was held back, refused or overtaken. */
-  public metricFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.stateMachine.metricFailed(props);
+  /** Runs that failed, ran out of time or were aborted: also those whose version was held back, refused or overtaken. */
+  public metricFailed(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    const sum = { statistic: cloudwatch.Stats.SUM };
+    return new cloudwatch.MathExpression({
+      expression: 'FILL(failed, 0) + FILL(timedOut, 0) + FILL(aborted, 0)',
+      usingMetrics: {
+        failed: this.stateMachine.metricFailed(sum),
+        timedOut: this.stateMachine.metricTimedOut(sum),
+        aborted: this.stateMachine.metricAborted(sum),
+      },
+      label: 'Runs that published nothing',
+      ...props,
+    });
   }
 
   /**

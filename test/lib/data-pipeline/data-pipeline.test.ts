@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration, RemovalPolicy, type Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Schedule } from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -183,7 +184,11 @@ describe('a data pipeline', () => {
       ...[pipeline.metricFaultRate(), pipeline.metricHeld(), pipeline.metricAnomalies()],
     ];
     for (const { dimensions } of metrics) expect(dimensions).toEqual({ Pipeline: pipeline.pipelineName });
-    expect(pipeline.metricFailed().metricName).toBe('ExecutionsFailed');
+    const { usingMetrics, expression, label } = pipeline.metricFailed({ label: 'no version' });
+    expect(Object.values(usingMetrics).map((metric) => (metric as Metric).metricName)).toEqual([
+      ...['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'],
+    ]);
+    expect([expression, label]).toEqual(['FILL(failed, 0) + FILL(timedOut, 0) + FILL(aborted, 0)', 'no version']);
   });
 
   it('stands twice in one stack', () => {
