@@ -178,7 +178,7 @@ export interface DataPipelineProps extends PipelineSettings {
   /**
    * What happens to buckets, table and logs when they leave the stack.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN - vectors and the log of runs: RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }

@@ -29,7 +29,7 @@ const FUNCTIONS: Readonly<
 
 /** What the keys of objects begin with, where a resource is some of a bucket's. */
 function folderOf(resource: string): string {
-  if (resource.includes('s3vectors')) return '';
+  if (resource.includes('VectorBucketArn')) return '';
   return /"\/([a-z]+\/)(\*|[a-z.]+)"/.exec(resource)?.[1] ?? '';
 }
 
