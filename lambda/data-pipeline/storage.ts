@@ -44,6 +44,10 @@ export interface InputFile {
 
 /** Reads input files. */
 export interface InputFiles {
-  /** Bytes `from` to before `to`, in pieces. */
+  /**
+   * Bytes `from` to before `to`, in pieces.
+   *
+   * @throws UncleanFile where a malware scan keeps the file from being read, NotYetScanned where it has not come yet
+   */
   read(name: string, from: number, to: number): AsyncIterable<Buffer>;
 }

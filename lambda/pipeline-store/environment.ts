@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { PipelineDefinition } from '../../lib/policy';
-import { REFERENCES_PREFIX } from '../../lib/policy/pipeline/prefixes';
+import { INCOMING_PREFIX, REFERENCES_PREFIX } from '../../lib/policy/pipeline/prefixes';
 import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { Bucket } from '../aws/bucket';
 import { Secret } from '../aws/secret';
@@ -66,7 +66,8 @@ function pointerTable(environment: Environment): Table {
 export function runFiles(environment: Environment, prefix: string, isJobOutput: boolean): LandingFiles {
   const service = awsService(environment, 's3', SERVICE_TIMEOUT_MS);
   const bucket = requiredVariable(environment, isJobOutput ? 'PIPELINE_BUCKET' : 'LANDING_BUCKET');
-  return new LandingFiles(new Bucket(service, bucket), service, bucket, prefix);
+  const isScanned = environment.LANDING_IS_SCANNED === 'true' && !isJobOutput && prefix === INCOMING_PREFIX;
+  return new LandingFiles(new Bucket(service, bucket), service, bucket, prefix, isScanned);
 }
 
 /** The steps of runs, for each leg of the pipeline. */

@@ -37,14 +37,14 @@ export interface PipelineSettings {
 
   /**
    * Ending of the name of a file below `incoming/` that starts a run when it lands, such as `_READY`: written last, it says that all
-   * others are there.
+   * others are there. With `malwareScan`, the run starts when this file is scanned, and waits for those that are not yet.
    *
    * @default - no file starts a run
    */
   readonly triggerSuffix?: string;
 
   /**
-   * Whether GuardDuty scans what lands, and what is not clean cannot be read.
+   * Whether GuardDuty scans what lands, and what is not clean cannot be read: it is quarantined, with rule `scan`.
    *
    * @default false
    */
@@ -179,7 +179,7 @@ export interface DataPipelineProps extends PipelineSettings {
   /**
    * What happens to buckets, table and logs when they leave the stack.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN - vectors and the log of runs: RETAIN_ON_UPDATE_OR_DELETE
    */
   readonly removalPolicy?: RemovalPolicy;
 }

@@ -3,7 +3,7 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as events from 'aws-cdk-lib/aws-events';
 import * as targets from 'aws-cdk-lib/aws-events-targets';
-import type * as iam from 'aws-cdk-lib/aws-iam';
+import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { DefinitionLayer } from '../handlers/definition-layer';
@@ -15,6 +15,7 @@ import { assertValidPipeline } from '../policy/pipeline/validate-pipeline';
 import { DataBucket } from './data-bucket';
 import type { DataPipelineProps } from './data-pipeline-props';
 import type { EmbeddingAccess } from './embedding-access';
+import { landingEvent } from './landing-event';
 import { MalwareScan } from './malware-scan';
 import { PipelineFunctions } from './pipeline-functions';
 import { PipelineMachine } from './pipeline-machine';
@@ -134,7 +135,8 @@ export class DataPipeline extends Construct {
       definition: props.definition,
     });
 
-    const childType = callsOut(pipeline) ? 'STANDARD' : 'EXPRESS';
+    // A shard waits for a scan, too.
+    const childType = callsOut(pipeline) || props.malwareScan ? 'STANDARD' : 'EXPRESS';
     const { worker, steps, control } = new PipelineFunctions(this, {
       ...props,
       ...{ name: pipeline.name, pipelineName: this.pipelineName, metricsNamespace: this.metricsNamespace },
@@ -144,6 +146,7 @@ export class DataPipeline extends Construct {
         vectors: this.vectors,
         startsWithJob: startsWithJob(pipeline),
         hasJob: hasJob(pipeline),
+        scansLanding: props.malwareScan ?? false,
       },
       workerTimeout: childType === 'EXPRESS' ? EXPRESS_TIMEOUT : Duration.minutes(15),
       workerMemorySize: props.memorySize ?? 2048,
@@ -155,6 +158,7 @@ export class DataPipeline extends Construct {
     this.stateMachine = new PipelineMachine(this, 'Machine', {
       ...props,
       ...{ pipeline, childType, worker, steps, bucket: this.bucket, landing: this.landing },
+      waitsForScan: props.malwareScan ?? false,
     }).stateMachine;
     control.function.addEnvironment('STATE_MACHINE', this.stateMachine.stateMachineArn);
     this.stateMachine.grantStartExecution(control);
@@ -162,12 +166,20 @@ export class DataPipeline extends Construct {
   }
 
   /**
-   * Lets an identity put files where they land.
+   * Lets an identity put files where they land. It may not tag them: a tag says what the malware scan found.
    *
    * @param grantee the identity
    */
   public grantLand(grantee: iam.IGrantable): iam.Grant {
-    return this.landing.grantPut(grantee, `${INCOMING_PREFIX}*`);
+    const grant = iam.Grant.addToPrincipalOrResource({
+      grantee,
+      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      resourceArns: [this.landing.arnForObjects(`${INCOMING_PREFIX}*`)],
+      resource: this.landing,
+    });
+    // An upload in parts has S3 read the data key, too.
+    const key = this.props.encryptionKey?.grant(grantee, 'kms:GenerateDataKey', 'kms:Decrypt');
+    return key ? grant.combine(key) : grant;
   }
 
   /**
@@ -296,9 +308,19 @@ export class DataPipeline extends Construct {
     return this.stateMachine.metricSucceeded(props);
   }
 
-  /** Runs that failed: also those whose version was held back, refused or overtaken. */
-  public metricFailed(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.stateMachine.metricFailed(props);
+  /** Runs that failed, ran out of time or were aborted: also those whose version was held back, refused or overtaken. */
+  public metricFailed(props?: cloudwatch.MathExpressionOptions): cloudwatch.MathExpression {
+    const sum = { statistic: cloudwatch.Stats.SUM };
+    return new cloudwatch.MathExpression({
+      expression: 'FILL(failed, 0) + FILL(timedOut, 0) + FILL(aborted, 0)',
+      usingMetrics: {
+        failed: this.stateMachine.metricFailed(sum),
+        timedOut: this.stateMachine.metricTimedOut(sum),
+        aborted: this.stateMachine.metricAborted(sum),
+      },
+      label: 'Runs that published nothing',
+      ...props,
+    });
   }
 
   /**
@@ -345,14 +367,7 @@ export class DataPipeline extends Construct {
     if (triggerSuffix === undefined) return;
     new events.Rule(this, 'Trigger', {
       description: `Starts a run of ${this.props.definition.name} when all of its files have landed`,
-      eventPattern: {
-        source: ['aws.s3'],
-        detailType: ['Object Created'],
-        detail: {
-          bucket: { name: [this.landing.bucketName] },
-          object: { key: [{ wildcard: `${INCOMING_PREFIX}*${triggerSuffix}` }] },
-        },
-      },
+      eventPattern: landingEvent(this.landing.bucketName, triggerSuffix, this.scan !== undefined),
       targets: [target()],
     });
   }

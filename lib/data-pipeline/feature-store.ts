@@ -194,7 +194,6 @@ export class FeatureStore extends Construct {
       bucket: this.bucket,
       mostBytesPerQuery: props.mostBytesPerQuery,
       encryptionKey: props.encryptionKey,
-      removalPolicy: props.removalPolicy,
     });
     this.onlineTable = props.onlineStore ? undefined : this.addTable(props);
     this.definitionLayer = new DefinitionLayer(this, 'Definition', {

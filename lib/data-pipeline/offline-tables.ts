@@ -35,9 +35,10 @@ export interface OfflineTablesProps {
   readonly encryptionKey?: kms.IKey;
 
   /**
-   * What happens to the workgroup, with the history of its queries, when it leaves the stack.
+   * What happens to the workgroup, with the history of its queries, when it leaves the stack. The results of queries are
+   * in the bucket, which has a policy of its own.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.DESTROY - one that is kept would stand in the way of the next stack of the same name
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -82,11 +83,12 @@ export class OfflineTables extends Construct {
       });
     }
 
+    const removalPolicy = props.removalPolicy ?? RemovalPolicy.DESTROY;
     this.workGroupName = Names.uniqueResourceName(this, { maxLength: 128, separator: '-' });
     this.workGroup = new athena.CfnWorkGroup(this, 'WorkGroup', {
       name: this.workGroupName,
       description: `Training sets from the features of ${props.definition.name}`,
-      recursiveDeleteOption: props.removalPolicy === RemovalPolicy.DESTROY,
+      recursiveDeleteOption: removalPolicy === RemovalPolicy.DESTROY,
       workGroupConfiguration: {
         enforceWorkGroupConfiguration: true,
         publishCloudWatchMetricsEnabled: true,
@@ -100,7 +102,7 @@ export class OfflineTables extends Construct {
         },
       },
     });
-    this.workGroup.applyRemovalPolicy(props.removalPolicy ?? RemovalPolicy.RETAIN);
+    this.workGroup.applyRemovalPolicy(removalPolicy);
   }
 }
 

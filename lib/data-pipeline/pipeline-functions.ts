@@ -29,6 +29,8 @@ export interface PipelineFunctionsProps {
   readonly startsWithJob: boolean;
   /** Whether there is one at all, whose output the functions read. */
   readonly hasJob: boolean;
+  /** Whether what has landed can be read only once it was scanned. */
+  readonly scansLanding: boolean;
   /** Limit of a call for a batch of shards. */
   readonly workerTimeout: Duration;
   readonly workerMemorySize: number;
@@ -111,7 +113,10 @@ export class PipelineFunctions {
       this.worker.role.addToPolicy(new iam.PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: called }));
     }
     vectors?.grantIndexes(this.steps, 'CreateIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors');
-    this.allowListing(this.worker, props.landing, [REFERENCES_PREFIX]);
+    // Of a file that it may not read, the worker finds out what the scan says, and whether it is still the same.
+    const scanned = props.scansLanding ? incoming : [];
+    if (scanned.length > 0) this.allowObjects(this.worker, props.landing, ['s3:GetObjectTagging'], scanned);
+    this.allowListing(this.worker, props.landing, [...scanned, REFERENCES_PREFIX]);
     this.allowListing(this.steps, props.landing, [...incoming, REFERENCES_PREFIX]);
   }
 
@@ -142,6 +147,7 @@ export class PipelineFunctions {
         ...(Object.keys(arns).length > 0 && { FUNCTIONS: Stack.of(this.scope).toJsonString(arns) }),
         ...(props.costPerGigabyte !== undefined && { COST_PER_GIGABYTE: String(props.costPerGigabyte) }),
         ...(vectors && { VECTOR_BUCKET: vectors.bucketName }),
+        ...(props.scansLanding && { LANDING_IS_SCANNED: 'true' }),
         ...(reach.embeds && embeddingEnvironment(props, 'batch')),
       },
       layers: [props.definitionLayer.layer],

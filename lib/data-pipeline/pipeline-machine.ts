@@ -1,4 +1,4 @@
-import { ArnFormat, Aws, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { ArnFormat, Aws, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
@@ -20,6 +20,8 @@ export interface PipelineMachineProps {
   readonly steps: HandlerFunction;
   readonly bucket: DataBucket;
   readonly landing: DataBucket;
+  /** Whether what has landed can be read only once it was scanned. */
+  readonly waitsForScan: boolean;
   readonly glueJobs?: Record<string, string>;
   readonly publishGate?: lambda.IFunction;
   readonly holdOnAnomaly?: boolean;
@@ -46,11 +48,12 @@ export class PipelineMachine extends Construct {
     const maxConcurrency = props.maxConcurrency ?? 10;
     const stack = Stack.of(this);
     const log = new logs.LogGroup(this, 'Log', {
-      // Step Functions delivers to names that begin so without a resource policy that grows with each.
-      logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}-${this.node.addr.slice(-12)}`,
+      // Step Functions delivers to names that begin so without a resource policy that grows with each. The stack's own
+      // id makes the name unique, also after a stack was deleted and its log was retained.
+      logGroupName: `/aws/vendedlogs/states/${Aws.STACK_NAME}-${Fn.select(2, Fn.split('/', Aws.STACK_ID))}-${this.node.addr.slice(-12)}`,
       encryptionKey: props.encryptionKey,
       retention: props.logRetention ?? logs.RetentionDays.THREE_MONTHS,
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     this.role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('states.amazonaws.com') });
     const definition = workflowOf(this, {
@@ -68,7 +71,9 @@ export class PipelineMachine extends Construct {
       hasIndex: pipeline.retrieval !== undefined,
       needsTime: needsTime(pipeline),
       childType: props.childType,
-      // One at a time where a shard waits for an endpoint, so that a call ends well within its limit.
+      waitsForScan: props.waitsForScan,
+      // One at a time where a shard waits for an endpoint, so that a call ends well within its limit, or for a scan, so that
+      // it holds up no other.
       shardsPerBatch: props.childType === 'EXPRESS' ? 4 : 1,
       maxConcurrency,
       backfillConcurrency: props.backfillConcurrency ?? Math.max(1, Math.floor(maxConcurrency / 4)),

@@ -31,6 +31,8 @@ export interface WorkflowSettings {
   /** Whether a run without `asOf` is for the time of its start. */
   readonly needsTime: boolean;
   readonly childType: 'EXPRESS' | 'STANDARD';
+  /** Whether what has landed can be read only once it was scanned. */
+  readonly waitsForScan: boolean;
   readonly shardsPerBatch: number;
   readonly maxConcurrency: number;
   readonly backfillConcurrency: number;
@@ -68,6 +70,15 @@ const RETRY_SHARDS = {
 
 /** A record has stopped the run: it would do so again. */
 const NO_RETRY = { ErrorEquals: ['PipelineStopped'], MaxAttempts: 0 };
+
+/** A file that has just landed is scanned within minutes, a large archive later: this waits for some 80 minutes. */
+const RETRY_SCAN = {
+  ErrorEquals: ['NotYetScanned'],
+  IntervalSeconds: 30,
+  MaxAttempts: 20,
+  BackoffRate: 1.5,
+  MaxDelaySeconds: 300,
+};
 
 /** As many bytes of shards as fit into one call of Step Functions, with room for the rest of the event. */
 const MOST_BATCH_BYTES = 180_000;
@@ -338,7 +349,7 @@ function shardsOf(settings: WorkflowSettings, partition: string, files: object, 
           Type: 'Task',
           Resource: `arn:${partition}:states:::lambda:invoke`,
           Arguments: { FunctionName: settings.workerArn, Payload: expression('$states.input') },
-          Retry: [NO_RETRY, RETRY, RETRY_SHARDS],
+          Retry: [NO_RETRY, ...(settings.waitsForScan ? [RETRY_SCAN] : []), RETRY, RETRY_SHARDS],
           Output: expression('$states.result.Payload'),
           End: true,
         },

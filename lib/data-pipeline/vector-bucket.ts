@@ -1,4 +1,4 @@
-import { Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Fn, Names, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3vectors from 'aws-cdk-lib/aws-s3vectors';
@@ -16,9 +16,10 @@ export interface VectorBucketProps {
   readonly encryptionKey?: kms.IKey;
 
   /**
-   * What happens to the bucket when it leaves the stack. Vectors can be made anew from the published version.
+   * What happens to the bucket when it leaves the stack. Vectors can be made anew from the published version, but S3
+   * Vectors deletes no bucket that has an index: with `DESTROY`, the stack can be deleted once its indexes are.
    *
-   * @default RemovalPolicy.RETAIN
+   * @default RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE - a deployment that fails at the first attempt leaves none behind
    */
   readonly removalPolicy?: RemovalPolicy;
 }
@@ -31,7 +32,7 @@ export class VectorBucket extends Construct {
   /** The bucket. */
   public readonly bucket: s3vectors.CfnVectorBucket;
 
-  /** Its name, which is derived from the stack's, so that policies can name its indexes. */
+  /** Its name, which is derived from the stack's name and id. */
   public readonly bucketName: string;
 
   /** ARN of all of its indexes. */
@@ -40,10 +41,12 @@ export class VectorBucket extends Construct {
   constructor(scope: Construct, id: string, props: VectorBucketProps = {}) {
     super(scope, id);
     const stack = Stack.of(this);
-    this.bucketName = Names.uniqueResourceName(this, { maxLength: 60, separator: '-' }).toLowerCase();
-    const bucketArn = stack.formatArn({ service: 's3vectors', resource: 'bucket', resourceName: this.bucketName });
-    this.indexArn = `${bucketArn}/index/*`;
-    // S3 Vectors itself reads the key, to build its indexes.
+    // The stack's own id makes the name unique, also after a stack was deleted and its bucket was retained.
+    const name = Names.uniqueResourceName(this, { maxLength: 26, separator: '-' }).toLowerCase();
+    this.bucketName = `${name}-${Fn.select(2, Fn.split('/', stack.stackId))}`;
+    // S3 Vectors itself reads the key, to build its indexes. The key may stand in a stack that this one depends on, and
+    // cannot know this one's id.
+    const buckets = stack.formatArn({ service: 's3vectors', resource: 'bucket', resourceName: `${name}-*` });
     props.encryptionKey?.addToResourcePolicy(
       new iam.PolicyStatement({
         sid: `VectorsOf${this.node.addr.slice(-8)}`,
@@ -51,7 +54,7 @@ export class VectorBucket extends Construct {
         actions: ['kms:Decrypt'],
         resources: ['*'],
         conditions: {
-          ArnLike: { 'aws:SourceArn': bucketArn },
+          ArnLike: { 'aws:SourceArn': buckets },
           StringEquals: { 'aws:SourceAccount': stack.account },
         },
       }),
@@ -62,7 +65,8 @@ export class VectorBucket extends Construct {
         ? { sseType: 'aws:kms', kmsKeyArn: props.encryptionKey.keyArn }
         : { sseType: 'AES256' },
     });
-    this.bucket.applyRemovalPolicy(props.removalPolicy ?? RemovalPolicy.RETAIN);
+    this.indexArn = `${this.bucket.attrVectorBucketArn}/index/*`;
+    this.bucket.applyRemovalPolicy(props.removalPolicy ?? RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE);
   }
 
   /**

@@ -104,7 +104,7 @@ export class DataAlarms extends Construct {
     this.add(`${name}-Failed`, {
       metric: pipeline.metricFailed(period),
       threshold: 0,
-      description: `A run of the pipeline ${name} published nothing: the execution says why`,
+      description: `A run of the pipeline ${name} failed, ran out of time or was aborted: the execution says why`,
     });
     this.add(`${name}-Held`, {
       metric: pipeline.metricHeld(period),

@@ -29,7 +29,7 @@ export function pipelineRows(name: string, pipeline: DataPipeline): cloudwatch.I
       }),
       graph(`${name}: runs`, [
         pipeline.metricSucceeded({ label: 'succeeded', statistic: cloudwatch.Stats.SUM }),
-        pipeline.metricFailed({ label: 'failed', statistic: cloudwatch.Stats.SUM, color: RED }),
+        pipeline.metricFailed({ label: 'failed', color: RED }),
         pipeline.metricHeld({ label: 'versions held', color: ORANGE }),
         pipeline.metricAnomalies({ label: 'anomalies' }),
       ]),

@@ -3,6 +3,7 @@ import type { ResolvedSource } from '../../../lib/policy/pipeline/pipeline-defau
 import type { InputFiles } from '../storage';
 import { csvColumns, recordFromCsv } from './csv';
 import { decode, recordFromJson } from './decode';
+import { SCAN_RULE, UncleanFile } from './file-scan';
 import { type Line, linesOf } from './lines';
 import { formatOf, type ShardRange } from './shard-plan';
 import { type DataRecord, type Place, ReadingFault, type SourceRecord } from './source-record';
@@ -17,11 +18,26 @@ export async function* readRanges(
   files: InputFiles,
 ): AsyncGenerator<SourceRecord[]> {
   for (const range of ranges) {
-    const format = formatOf(range.file, source);
-    if (format === RecordFormat.DOCUMENT) yield [await readDocument(range, source, files)];
-    else if (format === RecordFormat.CSV) yield* readCsv(range, source, files);
-    else yield* readLines(range, source, files, recordFromJson);
+    try {
+      yield* readRange(range, source, files);
+    } catch (error) {
+      if (!(error instanceof UncleanFile)) throw error;
+      const { file, from, to } = range;
+      // How many records it has, nobody may see.
+      yield [{ place: { file, offset: from, bytes: to - from }, fault: new ReadingFault(SCAN_RULE, error.message) }];
+    }
   }
+}
+
+async function* readRange(
+  range: ShardRange,
+  source: ResolvedSource,
+  files: InputFiles,
+): AsyncGenerator<SourceRecord[]> {
+  const format = formatOf(range.file, source);
+  if (format === RecordFormat.DOCUMENT) yield [await readDocument(range, source, files)];
+  else if (format === RecordFormat.CSV) yield* readCsv(range, source, files);
+  else yield* readLines(range, source, files, recordFromJson);
 }
 
 async function* readLines(

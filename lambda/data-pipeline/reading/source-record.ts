@@ -1,3 +1,5 @@
+import type { SCAN_RULE } from './file-scan';
+
 /** A record of JSON: what stages take and give. */
 export type DataRecord = Record<string, unknown>;
 
@@ -16,7 +18,7 @@ export type SourceRecord =
 /** Why what stands at a place is no record. */
 export class ReadingFault {
   constructor(
-    public readonly rule: 'encoding' | 'json' | 'number' | 'csv' | 'size' | 'empty' | 'depth',
+    public readonly rule: 'encoding' | 'json' | 'number' | 'csv' | 'size' | 'empty' | 'depth' | typeof SCAN_RULE,
     public readonly reason: string,
   ) {}
 }

@@ -1,10 +1,11 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import { SCAN_RULE } from '../reading/file-scan';
 import type { ShardPlan, ShardRange } from '../reading/shard-plan';
 import type { InputFile, ObjectStore } from '../storage';
 import type { Manifest } from '../versions/manifest';
 import { linesOfObject } from './line-object';
 import type { QuarantineEntry } from './shard-output';
-import type { ShardSummary } from './shard-summary';
+import { READING, type ShardSummary } from './shard-summary';
 import { withoutRecords } from './without-records';
 
 /** What a redrive runs again, and what stays of the version before. */
@@ -22,7 +23,8 @@ const SHARD_RECORDS = 5000;
 
 /**
  * Plans to run the quarantined source records of a version again, after a fix. What else such a record turned into is taken
- * out of the version, since it comes anew: a document of which one piece was at fault is replaced as a whole.
+ * out of the version, since it comes anew: a document of which one piece was at fault is replaced as a whole. Files that a
+ * malware scan kept from being read stay in quarantine: what records they have was never known.
  *
  * @throws an error where a file is not what it was: then the whole pipeline has to run
  */
@@ -40,19 +42,25 @@ export async function planRedrive(
   const ranges: ShardRange[] = [];
   for (const shard of manifest.shards) {
     const entries = (await linesOfObject(store, shard.quarantine)).map((line) => JSON.parse(line) as QuarantineEntry);
-    if (entries.length === 0) {
+    const again = new Map(entries.filter((entry) => !isUnclean(entry)).map((entry) => [entry.ordinal, entry]));
+    if (again.size === 0) {
       kept.push(shard);
       continue;
     }
-    const again = new Map(entries.map((entry) => [entry.ordinal, entry]));
     for (const { file, offset } of [...again.values()].sort((a, b) => a.ordinal - b.ordinal)) {
       const { digest, bytes } = files.get(file)!;
       // The line that begins at the offset is the only one of this range.
       ranges.push({ file, digest, fileBytes: bytes, from: offset, to: offset + 1 });
     }
-    const removal = { isOut: (ordinal: number) => again.has(ordinal), isSettled: () => true, entries: [] };
+    const removal = {
+      isOut: (ordinal: number) => again.has(ordinal),
+      isSettled: (entry: QuarantineEntry) => !isUnclean(entry),
+      entries: [],
+    };
     const rest = await withoutRecords(shard, removal, pipeline, store);
-    kept.push({ ...rest, faults: {}, stages: rest.stages.map((counts) => ({ ...counts, quarantined: 0 })) });
+    const unclean = shard.faults[READING]?.[SCAN_RULE];
+    const faults: ShardSummary['faults'] = unclean === undefined ? {} : { [READING]: { [SCAN_RULE]: unclean } };
+    kept.push({ ...rest, faults, stages: rest.stages.map((counts) => ({ ...counts, quarantined: 0 })) });
   }
   const first = manifest.shards.reduce((last, { index }) => Math.max(last, index + 1), 0);
   const shards: ShardPlan[] = [];
@@ -60,6 +68,10 @@ export async function planRedrive(
     shards.push({ index: first + shards.length, ranges: ranges.slice(i, i + SHARD_RECORDS) });
   }
   return { kept, shards, records: ranges.length };
+}
+
+function isUnclean({ stage, rule }: QuarantineEntry): boolean {
+  return stage === READING && rule === SCAN_RULE;
 }
 
 /** A redriven shard's records were read, and counted, in the version before. */

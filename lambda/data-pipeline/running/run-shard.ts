@@ -1,12 +1,13 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { FaultAction } from '../../../lib/policy';
 import { canonical } from '../../../lib/policy/pipeline/schema-check';
+import { SCAN_RULE } from '../reading/file-scan';
 import { readRanges } from '../reading/read-shard';
 import type { ShardPlan } from '../reading/shard-plan';
 import type { InputFiles, ObjectStore } from '../storage';
 import { type Item, PipelineStopped, type RunnableStage, runBatch } from './run-batch';
 import { ShardOutput } from './shard-output';
-import type { ShardSummary } from './shard-summary';
+import { READING, type ShardSummary } from './shard-summary';
 
 /** Records that go through the stages together. */
 const BATCH = 1000;
@@ -19,7 +20,7 @@ export interface ShardPorts {
 
 /**
  * Takes a shard through all stages. Its result is a function of the shard, the definition and the code alone; a shard that
- * was done before, in a run that was cut off, is not done again.
+ * was done before, in a run that was cut off, is not done again, unless a malware scan kept a file from it.
  *
  * @param staging prefix of the run's staging
  */
@@ -32,7 +33,11 @@ export async function runShard(
 ): Promise<ShardSummary> {
   const key = summaryKey(staging, shard.index);
   const done = await store.get(key);
-  if (done) return JSON.parse(done.toString('utf8')) as ShardSummary;
+  if (done) {
+    const summary = JSON.parse(done.toString('utf8')) as ShardSummary;
+    // A file that was not clean may have been scanned anew.
+    if (summary.faults[READING]?.[SCAN_RULE] === undefined) return summary;
+  }
   const output = new ShardOutput(pipeline);
   // A fault of reading stops a run whose first stage stops on faults: what it would have been given is not there.
   const stops = pipeline.stages[0]!.onFault === FaultAction.STOP;

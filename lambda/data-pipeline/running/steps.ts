@@ -345,7 +345,7 @@ export class PipelineSteps {
       throw new Error(`${filesAre} are not those of version ${version}; run the whole pipeline again`);
     }
     const { kept, shards, records } = await planRedrive(base, pipeline, store);
-    if (records === 0) throw new Error(`version ${version} has no record in quarantine`);
+    if (records === 0) throw new Error(`version ${version} has no record in quarantine that can run again`);
     const ranges = shards.flatMap((shard) => shard.ranges);
     // A range of a redrive is one record, whose length is not known before it is read: at most all of its file.
     return {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { csvValues } from '../../../lambda/data-pipeline/reading/csv';
+import { UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
 import { linesOf } from '../../../lambda/data-pipeline/reading/lines';
 import { readRanges } from '../../../lambda/data-pipeline/reading/read-shard';
 import { planShards } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { ReadingFault, type SourceRecord } from '../../../lambda/data-pipeline/reading/source-record';
+import type { InputFiles } from '../../../lambda/data-pipeline/storage';
 import { MemoryFiles } from './memory-store';
 
 async function read(contents: Record<string, Buffer | string>, most = 1000, shardBytes = 64): Promise<SourceRecord[]> {
@@ -136,6 +138,34 @@ describe('the reader', () => {
     ]);
     expect(await faultsOf('')).toEqual(['the first line of its file is an empty file', '1']);
     expect(await faultsOf('a,b\n')).toEqual(['0']);
+  });
+
+  it('finds the part of a file at fault that a malware scan keeps from being read, and reads the files beside it', async () => {
+    const contents = { 'a.jsonl': '{"a":1}\n', 'b.jsonl': `${'x'.repeat(99)}\n`, 'c.csv': 'a\n1\n', 'd.md': 'Text' };
+    const clean = new MemoryFiles(
+      Object.fromEntries(Object.entries(contents).map(([name, text]) => [name, Buffer.from(text)])),
+    );
+    const files: InputFiles = {
+      async *read(name, from, to) {
+        if (name !== 'a.jsonl') throw new UncleanFile(name === 'b.jsonl' ? 'THREATS_FOUND' : 'UNSUPPORTED');
+        yield* clean.read(name, from, to);
+      },
+    };
+    const found: SourceRecord[] = [];
+    for (const { ranges } of planShards(clean.list(), { mostRecordBytes: 1000 }, { bytes: 64, files: 3 })) {
+      for await (const batch of readRanges(ranges, { mostRecordBytes: 1000 }, files)) found.push(...batch);
+    }
+    const unclean = (file: string, offset: number, bytes: number, status: string) => ({
+      place: { file, offset, bytes },
+      fault: { rule: 'scan', reason: `is not clean: the malware scan says ${status}` },
+    });
+    expect(found).toMatchObject([
+      { record: { a: 1 } },
+      unclean('b.jsonl', 0, 64, 'THREATS_FOUND'),
+      unclean('b.jsonl', 64, 36, 'THREATS_FOUND'),
+      unclean('c.csv', 0, 4, 'UNSUPPORTED'),
+      unclean('d.md', 0, 4, 'UNSUPPORTED'),
+    ]);
   });
 
   it('gives a document as one record, unless it is empty, too large or no text', async () => {

@@ -1,7 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
+import { NotYetScanned, UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
 import type { ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
+import { linesOfObject } from '../../../lambda/data-pipeline/running/line-object';
+import type { QuarantineEntry } from '../../../lambda/data-pipeline/running/shard-output';
+import { manifestOf } from '../../../lambda/data-pipeline/running/staging';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
 
@@ -137,5 +141,76 @@ describe('the steps of a run', () => {
     await expect(steps.publish(run, 0)).rejects.toThrow('has no audited version');
     await steps.shards(run, plans, files);
     expect(await steps.audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2, quarantined: 1 } });
+  });
+
+  describe('with a file that a malware scan keeps from being read', () => {
+    const clean = landed({ 'a.jsonl': '{"id":"a"}\n{"no":"b"}\n', 'b.jsonl': '{"id":"c"}\n' });
+    const unclean: RunFiles = {
+      ...clean,
+      async *read(name, from, to) {
+        if (name === 'b.jsonl') throw new UncleanFile('FAILED');
+        yield* clean.read(name, from, to);
+      },
+    };
+    // Two of three are at fault.
+    const steps = () => stepsOf({ ...ITEMS, mostFaultRate: 0.9 });
+    const entriesOf = async (version: string) => {
+      const { shards } = await manifestOf(version, ports.store);
+      const lines = await Promise.all(shards.map(({ quarantine }) => linesOfObject(ports.store, quarantine)));
+      return lines.flat().map((line) => JSON.parse(line) as QuarantineEntry);
+    };
+
+    it('go on without it, and leave it in quarantine where the others run again', async () => {
+      const { run, sequence, version } = await audited(steps(), unclean);
+      expect(await steps().publish(run, sequence)).toMatchObject({ outcome: 'published' });
+      const scan = { file: 'b.jsonl', offset: 0, bytes: 11, stage: 'read', rule: 'scan', branch: '', ordinal: 0 };
+      const entry = { ...scan, reason: 'is not clean: the malware scan says FAILED' };
+      expect(await entriesOf(version)).toEqual([expect.objectContaining({ file: 'a.jsonl', rule: 'input' }), entry]);
+
+      const lenient = stepsOf({
+        ...{ ...ITEMS, mostFaultRate: 0.9 },
+        stages: [{ ...ITEMS.stages[0]!, input: { type: 'object' }, rules: [] }],
+      });
+      const again = await lenient.plan({ redrive: version }, unclean);
+      expect(again.shards).toBe(1);
+      const plans = ports.store.objects.get(again.plan)!.toString().trim().split('\n');
+      await lenient.shards(
+        again.run,
+        plans.map((line) => JSON.parse(line) as ShardPlan),
+        unclean,
+      );
+      const audit = await lenient.audit(again.run);
+      expect(audit.counts).toEqual({ read: 3, published: 2, quarantined: 1, faulty: 1 });
+      await lenient.publish(again.run, 1);
+      expect(await entriesOf(audit.version)).toEqual([entry]);
+      expect((await manifestOf(audit.version, ports.store)).reading).toEqual({ scan: 1 });
+      await expect(lenient.plan({ redrive: audit.version }, unclean)).rejects.toThrow(
+        `version ${audit.version} has no record in quarantine that can run again`,
+      );
+    });
+
+    it('read it once it was scanned anew, also where the run begins again that it has held back', async () => {
+      const strict = stepsOf({ ...ITEMS, mostFaultRate: 0.4 });
+      const { run, plans } = await planned(strict, unclean);
+      await strict.shards(run, plans, unclean);
+      expect(await strict.audit(run)).toMatchObject({ isHeld: true, counts: { read: 3, faulty: 2 } });
+      const again = await planned(strict, clean);
+      expect(again.run).toBe(run);
+      await strict.shards(run, again.plans, clean);
+      expect(await strict.audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2, faulty: 1 } });
+    });
+
+    it('wait for its scan where that has not come: the shard fails by a name, and is not done', async () => {
+      const early: RunFiles = {
+        ...clean,
+        read: () => {
+          throw new NotYetScanned('the file b.jsonl is not scanned yet');
+        },
+      };
+      const { run, plans } = await planned(steps(), early);
+      await expect(steps().shards(run, plans, early)).rejects.toMatchObject({ name: 'NotYetScanned' });
+      await steps().shards(run, plans, clean);
+      expect(await steps().audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2 } });
+    });
   });
 });

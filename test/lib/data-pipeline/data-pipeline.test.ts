@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration, RemovalPolicy, type Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
+import type { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { Schedule } from 'aws-cdk-lib/aws-events';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
@@ -127,30 +128,18 @@ describe('a data pipeline', () => {
     triggered.resourceCountIs('Custom::S3BucketNotifications', 0);
   });
 
-  it('has what lands scanned, and lets nobody read what is not clean', () => {
-    const scanned = templateWith({ malwareScan: true });
-    scanned.hasResourceProperties('AWS::GuardDuty::MalwareProtectionPlan', {
-      ProtectedResource: { S3Bucket: { BucketName: Match.anyValue(), ObjectPrefixes: ['incoming/'] } },
-      Actions: { Tagging: { Status: 'ENABLED' } },
-    });
-    scanned.hasResourceProperties('AWS::S3::BucketPolicy', {
-      PolicyDocument: Match.objectLike({
-        Statement: Match.arrayWith([
-          Match.objectLike({
-            Sid: 'OnlyWhatIsClean',
-            Effect: 'Deny',
-            Condition: {
-              StringNotEquals: { 's3:ExistingObjectTag/GuardDutyMalwareScanStatus': 'NO_THREATS_FOUND' },
-              ArnNotEquals: Match.anyValue(),
-            },
-          }),
-        ]),
-      }),
-    });
-    const rules = statements(scanned, 'PipelineScanRole').find(({ Action }) => Action.includes('events:PutRule'));
-    expect(rules!.Condition).toEqual({
-      StringLike: { 'events:ManagedBy': 'malware-protection-plan.guardduty.amazonaws.com' },
-    });
+  it('lets whoever lands files put them and nothing else, under the key of the bucket', () => {
+    const stack = newStack();
+    const encryptionKey = new kms.Key(stack, 'Key');
+    const pipeline = new DataPipeline(stack, 'Pipeline', { definition: PARSE, encryptionKey });
+    pipeline.grantLand(new iam.Role(stack, 'Team', { assumedBy: new iam.AccountRootPrincipal() }));
+    expect(statements(Template.fromStack(stack), 'Team').map(({ Action, Resource }) => [Action, Resource])).toEqual([
+      [
+        ['s3:AbortMultipartUpload', 's3:PutObject'],
+        { 'Fn::Join': ['', [{ 'Fn::GetAtt': [expect.stringMatching(/^PipelineLanding/), 'Arn'] }, '/incoming/*']] },
+      ],
+      [['kms:Decrypt', 'kms:GenerateDataKey'], { 'Fn::GetAtt': [expect.stringMatching(/^Key/), 'Arn'] }],
+    ]);
   });
 
   it('calls the functions of its stages, by the versions that they are given in', () => {
@@ -195,7 +184,11 @@ describe('a data pipeline', () => {
       ...[pipeline.metricFaultRate(), pipeline.metricHeld(), pipeline.metricAnomalies()],
     ];
     for (const { dimensions } of metrics) expect(dimensions).toEqual({ Pipeline: pipeline.pipelineName });
-    expect(pipeline.metricFailed().metricName).toBe('ExecutionsFailed');
+    const { usingMetrics, expression, label } = pipeline.metricFailed({ label: 'no version' });
+    expect(Object.values(usingMetrics).map((metric) => (metric as Metric).metricName)).toEqual([
+      ...['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'],
+    ]);
+    expect([expression, label]).toEqual(['FILL(failed, 0) + FILL(timedOut, 0) + FILL(aborted, 0)', 'no version']);
   });
 
   it('stands twice in one stack', () => {
@@ -209,10 +202,12 @@ describe('a data pipeline', () => {
       }
     });
     const names = Object.values(twice.findResources('AWS::S3Vectors::VectorBucket')).map(
-      ({ Properties }) => (Properties as { VectorBucketName: string }).VectorBucketName,
+      ({ Properties }) =>
+        (Properties as { VectorBucketName: { 'Fn::Join': [string, string[]] } }).VectorBucketName['Fn::Join'][1],
     );
-    expect(new Set(names).size).toBe(2);
-    for (const name of names) expect(name).toMatch(/^[a-z0-9-]{3,63}$/);
+    expect(new Set(names.map(([name]) => name)).size).toBe(2);
+    // An id of a stack is a UUID of 36 characters, and the name of a bucket has at most 63.
+    for (const [name] of names) expect(name).toMatch(/^[a-z0-9-]{3,26}-$/);
     twice.resourceCountIs('AWS::StepFunctions::StateMachine', 2);
   });
 });

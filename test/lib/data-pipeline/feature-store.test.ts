@@ -115,6 +115,16 @@ describe('a feature store', () => {
     });
   });
 
+  it('keeps the history and not the workgroup, whose name the next stack of that name takes', () => {
+    for (const given of [template, storeWith({ removalPolicy: RemovalPolicy.RETAIN })]) {
+      given.hasResource('AWS::Athena::WorkGroup', {
+        DeletionPolicy: 'Delete',
+        Properties: Match.objectLike({ RecursiveDeleteOption: true }),
+      });
+      given.hasResource('AWS::S3::Bucket', { DeletionPolicy: 'Retain' });
+    }
+  });
+
   it('keeps the newest values in a table that can be restored and is cleared by time', () => {
     template.hasResourceProperties('AWS::DynamoDB::Table', {
       KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],

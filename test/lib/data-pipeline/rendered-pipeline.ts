@@ -77,6 +77,8 @@ export function machineOf(propsOf: (stack: Stack) => DataPipelineProps): Machine
   return renderedPipeline(propsOf).machine;
 }
 
+const STACK_ID = 'arn:aws:cloudformation:eu-west-1:111122223333:stack/Stack/0b1c2d3e-0000-11ef-8000-0123456789ab';
+
 function arnOf(id: string): string {
   return `arn:aws:lambda:eu-west-1:111122223333:function:${id}`;
 }
@@ -88,16 +90,23 @@ function resolved(value: unknown): unknown {
     Ref,
     'Fn::GetAtt': attribute,
     'Fn::Join': join,
+    'Fn::Select': select,
+    'Fn::Split': split,
   } = value as {
     Ref?: string;
     'Fn::GetAtt'?: [string, string];
     'Fn::Join'?: [string, unknown[]];
+    'Fn::Select'?: [number, unknown];
+    'Fn::Split'?: [string, unknown];
   };
   if (Ref === 'AWS::Partition') return 'aws';
   if (Ref === 'AWS::Region') return 'eu-west-1';
   if (Ref === 'AWS::AccountId') return '111122223333';
+  if (Ref === 'AWS::StackId') return STACK_ID;
   if (Ref !== undefined) return Ref.toLowerCase();
   if (attribute) return arnOf(attribute[0]);
+  if (select) return (resolved(select[1]) as string[])[select[0]];
+  if (split) return (resolved(split[1]) as string).split(split[0]);
   if (join) return join[1].map((part) => resolved(part) as string).join(join[0]);
   return value;
 }

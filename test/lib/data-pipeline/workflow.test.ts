@@ -4,7 +4,7 @@ import type { Stack } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import jsonata from 'jsonata';
 import { type DataPipelineProps, type PipelineDefinition } from '../../../lib';
-import { type Machine, machineOf } from './rendered-pipeline';
+import { type Machine, machineOf, type State } from './rendered-pipeline';
 
 interface Validation {
   readonly isValid: boolean;
@@ -50,6 +50,7 @@ const MACHINES: [string, (stack: Stack) => DataPipelineProps][] = [
     'one with a Glue job, a gate and anomalies that hold',
     (stack) => ({ definition: JOB, glueJobs: { flatten: 'flatten' }, publishGate: gate(stack), holdOnAnomaly: true }),
   ],
+  ['one whose files are scanned', () => ({ definition: PARSE, malwareScan: true })],
   ['one with Glue jobs between its stages', () => ({ definition: JOBS, glueJobs: { flatten: 'f', join: 'j' } })],
 ];
 
@@ -204,7 +205,7 @@ describe('what the expressions come to', () => {
   const context = { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } };
   const small = machineOf(MACHINES[0]![1]);
   const job = machineOf(MACHINES[2]![1]);
-  const between = machineOf(MACHINES[3]![1]);
+  const between = machineOf(MACHINES[4]![1]);
 
   it('passes on what a run is asked, and nothing else of its input', async () => {
     const { request } = small.States.Begin!.Assign!;
@@ -302,6 +303,22 @@ describe('the distributed map', () => {
       ItemProcessor: { ProcessorConfig: { ExecutionType: 'STANDARD' } },
       ItemBatcher: { MaxItemsPerBatch: 1 },
     });
+  });
+
+  it('waits for the scan of a file for longer than an express execution may last, and is not stopped by it before', () => {
+    const shards = map(() => ({ definition: PARSE, malwareScan: true }));
+    expect(shards).toMatchObject({ ItemProcessor: { ProcessorConfig: { ExecutionType: 'STANDARD' } } });
+    const retriesOf = ({ ItemProcessor }: State) =>
+      Object.values(ItemProcessor!.States)[0]!.Retry as Record<'ErrorEquals' | 'MaxAttempts', unknown>[];
+    const [stopped, scan, ...others] = retriesOf(shards) as unknown as Record<string, number>[];
+    expect(stopped!.ErrorEquals).toEqual(['PipelineStopped']);
+    expect(scan!.ErrorEquals).toEqual(['NotYetScanned']);
+    let waited = 0;
+    for (let i = 0; i < scan!.MaxAttempts!; i++) {
+      waited += Math.min(scan!.MaxDelaySeconds!, scan!.IntervalSeconds! * scan!.BackoffRate! ** i);
+    }
+    expect(waited).toBeGreaterThan(3600);
+    expect(others).toEqual(retriesOf(map(MACHINES[0]![1])).slice(1));
   });
 
   it('tolerates no failure unless it is told to', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { DataAlarms, type DataAlarmsProps, DataPipeline, FeatureStore, FeatureType, Retrieval } from '../../../lib';
 import { newStack } from '../synthesise';
@@ -29,9 +29,19 @@ describe('alarms on data', () => {
   const { alarms, template } = build();
 
   it('tell of runs that published nothing, of versions that are held, and of anomalies', () => {
-    for (const MetricName of ['ExecutionsFailed', 'PipelineVersionsHeld', 'PipelineAnomalies']) {
+    for (const MetricName of ['PipelineVersionsHeld', 'PipelineAnomalies']) {
       template.hasResourceProperties('AWS::CloudWatch::Alarm', { MetricName, Threshold: 0, EvaluationPeriods: 1 });
     }
+    const counted = (MetricName: string) =>
+      Match.objectLike({ MetricStat: Match.objectLike({ Metric: Match.objectLike({ MetricName }), Stat: 'Sum' }) });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      ...{ Threshold: 0, EvaluationPeriods: 1 },
+      AlarmDescription: 'A run of the pipeline texts failed, ran out of time or was aborted: the execution says why',
+      Metrics: [
+        Match.objectLike({ Expression: 'FILL(failed, 0) + FILL(timedOut, 0) + FILL(aborted, 0)' }),
+        ...['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted'].map(counted),
+      ],
+    });
   });
 
   it('tell of features that are stale, or served unlike they were trained on', () => {

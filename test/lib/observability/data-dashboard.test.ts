@@ -65,6 +65,9 @@ describe('a dashboard of data', () => {
     expect(widgets[1]!.properties.annotations?.horizontal).toEqual([
       { value: 5, label: 'held back above', color: '#d62728', yAxis: 'left' },
     ]);
+    for (const outcome of ['Succeeded', 'Failed', 'TimedOut', 'Aborted']) {
+      expect(JSON.stringify(widgets[2])).toContain(`"Executions${outcome}"`);
+    }
     expect(JSON.stringify(widgets[3])).toContain('EPOCH(FILL(at, REPEAT)) - FILL(at, REPEAT)');
     expect(widgets[5]!.properties.metrics?.map((metric) => metric.slice(0, 6))).toEqual(
       ['chunk', 'embed'].map((stage) => [

@@ -64,7 +64,7 @@ function acknowledged(): Set<string> {
       .replace(/^Annotation::/, '')
       .replace(/<\w+\.Arn>/, '<Files.Arn>')
       .replace(/<\w+\.Name>/, '<Machine.Name>')
-      .replace(/bucket\/[a-z0-9-]+\/index/, 'bucket/vectors/index');
+      .replace(/<\w+\.VectorBucketArn>/, '<Vectors.Arn>');
   return new Set(ours.map(([id, reason]) => `${ofAnyStack(id)}: ${reason}`));
 }
 
