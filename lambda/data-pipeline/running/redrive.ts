@@ -1,5 +1,5 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
-import type { ShardPlan, ShardRange } from '../reading/shard-plan';
+import { cutShards, SHARD_LIMITS, type ShardPlan, type ShardRange } from '../reading/shard-plan';
 import type { InputFile, ObjectStore } from '../storage';
 import type { Manifest } from '../versions/manifest';
 import { linesOfObject } from './line-object';
@@ -18,7 +18,7 @@ export interface Redrive {
 }
 
 /** Source records that one shard runs again. */
-const SHARD_RECORDS = 5000;
+const SHARD_RECORDS = 1000;
 
 /**
  * Plans to run the quarantined source records of a version again, after a fix. What else such a record turned into is taken
@@ -55,10 +55,7 @@ export async function planRedrive(
     kept.push({ ...rest, faults: {}, stages: rest.stages.map((counts) => ({ ...counts, quarantined: 0 })) });
   }
   const first = manifest.shards.reduce((last, { index }) => Math.max(last, index + 1), 0);
-  const shards: ShardPlan[] = [];
-  for (let i = 0; i < ranges.length; i += SHARD_RECORDS) {
-    shards.push({ index: first + shards.length, ranges: ranges.slice(i, i + SHARD_RECORDS) });
-  }
+  const shards = [...cutShards(ranges, { ...SHARD_LIMITS, files: SHARD_RECORDS }, first)];
   return { kept, shards, records: ranges.length };
 }
 

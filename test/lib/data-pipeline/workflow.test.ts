@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Stack } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import jsonata from 'jsonata';
+import { MOST_LINE_BYTES } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { type DataPipelineProps, type PipelineDefinition } from '../../../lib';
 import { type Machine, machineOf } from './rendered-pipeline';
 
@@ -126,6 +127,8 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
       expect(batcher.MaxItemsPerBatch).toBeGreaterThanOrEqual(1);
       // With what every event of a child has besides its batch.
       expect(batcher.MaxInputBytesPerBatch).toBeLessThanOrEqual(262_144 - 65_536);
+      // One line of the plan fits in, with what every batch has besides.
+      expect(batcher.MaxInputBytesPerBatch).toBeGreaterThan(MOST_LINE_BYTES + 10_000);
     }
     // What the executions of a map's children go through stands in their own histories, of 25,000 events each.
     expect(Object.keys(machine.States).length * 5).toBeLessThan(25_000);
