@@ -1,5 +1,5 @@
 import type { ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, manifestKey, objectKey, type ObjectReference, versionOf } from './manifest';
+import { type Manifest, manifestBytes, manifestKey, versionOf } from './manifest';
 
 /** Where versions are kept. */
 export interface VersionPorts {
@@ -62,46 +62,6 @@ export async function rollBack(version: string | undefined, { store, pointers }:
 function previousOf(history: readonly { readonly version: string }[], version: string): string | undefined {
   const first = history.findIndex((pointer) => pointer.version === version);
   return history[first - 1]?.version;
-}
-
-/**
- * Deletes versions beyond those that are kept, with the objects that no version left, and no run in progress, refers to.
- *
- * @returns the versions that are gone
- */
-export async function retain(versions: number, { store, pointers }: VersionPorts): Promise<string[]> {
-  const history = await pointers.history();
-  const kept = new Set<string>();
-  for (const { version } of [...history].reverse()) if (kept.size < versions) kept.add(version);
-  const gone: string[] = [];
-  for await (const key of store.list('versions/')) {
-    const version = /^versions\/([0-9a-f]{32})\.json$/.exec(key)?.[1];
-    if (version !== undefined && !kept.has(version)) gone.push(version);
-  }
-  if (gone.length === 0) return [];
-  const used = new Set<string>();
-  for (const version of kept) for (const digest of objectsOf(await readManifest(version, store))) used.add(digest);
-  for await (const key of store.list('staging/')) {
-    for (const [digest] of (await store.get(key))?.toString('utf8').matchAll(/[0-9a-f]{64}/g) ?? []) used.add(digest);
-  }
-  const unused = new Set<string>();
-  for (const version of gone) {
-    for (const digest of objectsOf(await readManifest(version, store))) if (!used.has(digest)) unused.add(digest);
-  }
-  // The manifest goes first: a version whose objects are going must not look whole.
-  for (const version of gone) await store.delete(manifestKey(version));
-  for (const digest of unused) await store.delete(objectKey(digest));
-  return gone.sort();
-}
-
-/** Digests of the objects that a version is made of. */
-export function objectsOf({ inputs, profile, shards, handovers = [] }: Manifest): string[] {
-  const references: ObjectReference[] = [inputs, profile];
-  for (const { given, taken } of handovers) {
-    references.push(taken, ...given.flatMap(({ part, origins, keys }) => [part, origins, keys]));
-  }
-  for (const shard of shards) references.push(shard.part, shard.origins, shard.quarantine, shard.keys, shard.profile);
-  return references.map(({ sha256 }) => sha256);
 }
 
 /** Reads a manifest and checks that it is what its name says. */

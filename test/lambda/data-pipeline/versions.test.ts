@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
-import { publish, readManifest, retain, rollBack } from '../../../lambda/data-pipeline/versions/publish';
+import { publish, readManifest, rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import {
   ancestorsOf,
   currentVersion,
@@ -8,8 +8,11 @@ import {
   recordsOf,
   trace,
 } from '../../../lambda/data-pipeline/versions/read-published';
+import { retain } from '../../../lambda/data-pipeline/versions/retain';
 import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import { MemoryPointers, MemoryStore } from './memory-store';
+
+const HOUR_MS = 3_600_000;
 
 describe('versions', () => {
   let ports: { store: MemoryStore; pointers: MemoryPointers };
@@ -101,7 +104,8 @@ describe('versions', () => {
       JSON.stringify((await readManifest(one!, ports.store)).shards[0]!),
     );
     const before = ports.store.objects.size;
-    expect(await retain(2, ports)).toEqual([one]);
+    const later = (ports.store.now += 25 * HOUR_MS);
+    expect(await retain(2, ports, later)).toEqual([one]);
     for (const version of [two!, three!]) {
       const records = [];
       for await (const batch of recordsOf(await publishedVersion(version, ports), ports.store)) records.push(...batch);
@@ -109,8 +113,43 @@ describe('versions', () => {
     }
     // The manifest and its list of files; the part is in use by a run in progress.
     expect(before - ports.store.objects.size).toBe(2);
-    expect(await retain(2, ports)).toEqual([]);
+    expect(await retain(2, ports, later)).toEqual([]);
     await expect(rollBack(one, ports)).rejects.toThrow('cannot go back');
+  });
+
+  it('leave nothing behind that nothing names, once a run has had the time to name it', async () => {
+    await publishAll('one');
+    const named = [...ports.store.objects.keys()].sort();
+    const orphan = await putLines(ports.store, ['{"id":"removed at the source"}']);
+    const key = `objects/${orphan.sha256.slice(0, 2)}/${orphan.sha256}`;
+    await retain(1, ports, ports.store.now + 23 * HOUR_MS);
+    expect(ports.store.objects.has(key)).toBe(true);
+    await retain(1, ports, ports.store.now + 25 * HOUR_MS);
+    expect([...ports.store.objects.keys()].sort()).toEqual(named);
+  });
+
+  it('do not lose what another run writes again while objects are swept', async () => {
+    await publishAll('one');
+    const orphan = await putLines(ports.store, ['again']);
+    const key = `objects/${orphan.sha256.slice(0, 2)}/${orphan.sha256}`;
+    const list = ports.store.listWritten.bind(ports.store);
+    ports.store.now += 25 * HOUR_MS;
+    ports.store.listWritten = async function* (prefix) {
+      for await (const listed of list(prefix)) {
+        if (listed.key === key) await putLines(ports.store, ['again']);
+        yield listed;
+      }
+    };
+    await retain(1, ports, ports.store.now);
+    expect(ports.store.objects.has(key)).toBe(true);
+  });
+
+  it('keep the manifest of one that is about to be shown, and not of one that never was', async () => {
+    const [one] = await publishAll('one');
+    const { version } = await publish(await manifest('two'), 0, ports);
+    expect(await retain(2, ports, ports.store.now)).toEqual([]);
+    expect(await retain(2, ports, ports.store.now + 25 * HOUR_MS)).toEqual([version]);
+    expect((await currentVersion(ports))?.version).toBe(one);
   });
 
   it('tell where each record comes from, and what they were made of', async () => {
