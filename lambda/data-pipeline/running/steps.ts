@@ -11,7 +11,7 @@ import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
-import { type Publication, publish } from '../versions/publish';
+import { isShown, type Publication, publish } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { retain } from '../versions/retain';
 import { auditRun } from './finish-run';
@@ -255,14 +255,18 @@ export class PipelineSteps {
     };
   }
 
-  /** Makes the audited version the one that readers see, unless the pointer has moved since the run began. */
-  public async publish(run: string, sequence: number): Promise<Publication> {
+  /**
+   * Makes the audited version the one that readers see, unless the pointer has moved since the run began.
+   *
+   * @param again whether a version that was rolled back from is published all the same
+   */
+  public async publish(run: string, sequence: number, again = false): Promise<Publication> {
     const { store, pointers } = this.ports;
     const staging = this.staging(run);
     const [manifest, audit] = [await staging.manifest(), await staging.audit()];
     if (!manifest || !audit) return this.publishedBefore(run, sequence);
-    const publication = await publish(manifest, sequence, { store, pointers });
-    const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
+    const publication = await publish(manifest, sequence, { store, pointers }, again);
+    const shown = isShown(publication) ? await pointers.current() : undefined;
     if (shown) {
       const { version, measurements, profile } = audit;
       await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);

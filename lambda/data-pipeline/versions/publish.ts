@@ -1,4 +1,4 @@
-import type { ObjectStore, PointerStore } from '../storage';
+import type { ObjectStore, Pointer, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, versionOf } from './manifest';
 
 /** Where versions are kept. */
@@ -10,25 +10,37 @@ export interface VersionPorts {
 /** What publishing came to. */
 export type Publication =
   | { readonly outcome: 'published' | 'unchanged'; readonly version: string }
+  /** Somebody has gone back from this version, and the run was not asked to publish it again. */
+  | { readonly outcome: 'rolledBack'; readonly version: string }
   /** Another run or a roll-back has moved the pointer since this run began. */
   | { readonly outcome: 'overtaken'; readonly version: string; readonly by: string };
 
+/** Whether the version is the one that readers see. */
+export function isShown({ outcome }: Publication): boolean {
+  return outcome === 'published' || outcome === 'unchanged';
+}
+
 /**
  * Makes a version the one that readers see. Its manifest is written first, so that readers who follow the pointer find all of
- * it; the pointer is flipped only from where it stood when the run began.
+ * it; the pointer is flipped only from where it stood when the run began. A version that was rolled back from is not
+ * published: the next run on the same input would undo the roll-back.
  *
  * @param sequence sequence number of the pointer when the run began, 0 for none
+ * @param again whether a version that was rolled back from is published all the same
  */
 export async function publish(
   manifest: Manifest,
   sequence: number,
   { store, pointers }: VersionPorts,
+  again = false,
 ): Promise<Publication> {
   const bytes = manifestBytes(manifest);
   const version = versionOf(bytes);
   await store.put(manifestKey(version), bytes);
-  const current = await pointers.current();
+  const history = await pointers.history();
+  const current = history.at(-1);
   if (current?.version === version) return { outcome: 'unchanged', version };
+  if (!again && isRolledBack(version, history)) return { outcome: 'rolledBack', version };
   const isFlipped =
     (current?.sequence ?? 0) === sequence &&
     (await pointers.flip({ sequence: sequence + 1, version, reason: 'publish' }));
@@ -59,9 +71,20 @@ export async function rollBack(version: string | undefined, { store, pointers }:
 }
 
 /** What was published before the version was first published: going back twice leads two versions back. */
-function previousOf(history: readonly { readonly version: string }[], version: string): string | undefined {
-  const first = history.findIndex((pointer) => pointer.version === version);
-  return history[first - 1]?.version;
+function previousOf(history: readonly Pointer[], version: string): string | undefined {
+  return history[firstOf(history, version) - 1]?.version;
+}
+
+/** Whether readers were led from the version to an earlier one when they saw it last. */
+function isRolledBack(version: string, history: readonly Pointer[]): boolean {
+  const last = history.findLastIndex((pointer) => pointer.version === version);
+  const next = last < 0 ? undefined : history[last + 1];
+  // A roll-back can lead forward too, to a version that was rolled back from before.
+  return next?.reason === 'rollback' && firstOf(history, next.version) < firstOf(history, version);
+}
+
+function firstOf(history: readonly Pointer[], version: string): number {
+  return history.findIndex((pointer) => pointer.version === version);
 }
 
 /** Reads a manifest and checks that it is what its name says. */

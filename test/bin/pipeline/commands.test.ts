@@ -132,6 +132,23 @@ describe('the commands of a pipeline', () => {
     await expect(redriveCommand(sandbox.options(), output)).rejects.toThrow('are not those of version');
   });
 
+  it('do not undo a roll-back with the next run on the same input, but where they are asked to', async () => {
+    sandbox = new PipelineSandbox(ITEMS);
+    sandbox.write('input/a.jsonl', items(['a', 1]));
+    await runCommand(sandbox.options(), output);
+    sandbox.write('input/a.jsonl', items(['wrong', 2]));
+    await runCommand(sandbox.options(), output);
+    await rollBackCommand(undefined, sandbox.options(), output);
+    printed = '';
+    expect(await runCommand(sandbox.options(), output)).toBe(false);
+    expect(printed).toMatch(
+      /published +0\n[^]*version +\w{32} {2}not published: it was rolled back from; mend what made it, or run with --again\n/,
+    );
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['a', 1]));
+    expect(await runCommand(sandbox.options({ again: true }), output)).toBe(true);
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['wrong', 2]));
+  });
+
   it('leave no record that nothing names, not even of a run that was held', async () => {
     sandbox = new PipelineSandbox({ ...ITEMS, mostFaultRate: 0.4, retention: { versions: 1, quarantineDays: 2 } });
     sandbox.write('input/a.jsonl', items(['held', 1], ['b', 20]));

@@ -3,6 +3,7 @@ import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { MOST_LINE_BYTES, type ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
+import { rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
 
 const DAY_MS = 86_400_000;
@@ -160,6 +161,20 @@ describe('the steps of a run', () => {
     await steps.publish(next.run, next.sequence);
     await steps.tidy(next.run, ports.store.now + 2 * DAY_MS);
     expect((await steps.audit(run)).isHeld).toBe(false);
+  });
+
+  it('do not publish again what was rolled back from, unless the run is asked to', async () => {
+    const steps = stepsOf();
+    const one = await audited(steps, ONE);
+    await steps.publish(one.run, one.sequence);
+    const two = await audited(steps, TWO);
+    await steps.publish(two.run, two.sequence);
+    await rollBack(undefined, ports);
+    const again = await audited(steps, TWO);
+    const history = ports.store.objects.size;
+    expect(await steps.publish(again.run, again.sequence)).toEqual({ outcome: 'rolledBack', version: two.version });
+    expect(ports.store.objects.size).toBe(history);
+    expect(await steps.publish(again.run, again.sequence, true)).toMatchObject({ outcome: 'published' });
   });
 
   it('keep nothing of a version that lacks a shard, which a redrive would publish without it', async () => {

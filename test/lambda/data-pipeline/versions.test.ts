@@ -152,6 +152,33 @@ describe('versions', () => {
     expect((await currentVersion(ports))?.version).toBe(one);
   });
 
+  it('are not published again by a run after they were rolled back from, unless it is asked to', async () => {
+    const [one] = await publishAll('one', 'two');
+    const two = await manifest('two');
+    const { version } = await publish(two, 2, ports);
+    await rollBack(undefined, ports);
+    expect(await publish(two, 3, ports)).toEqual({ outcome: 'rolledBack', version });
+    // Also where the roll-back came while the run was at work: running again would not help.
+    expect(await publish(two, 2, ports)).toEqual({ outcome: 'rolledBack', version });
+    expect(await publish(await manifest('one'), 3, ports)).toEqual({ outcome: 'unchanged', version: one });
+    expect((await publish(await manifest('three'), 3, ports)).outcome).toBe('published');
+    expect((await publish(two, 4, ports)).outcome).toBe('rolledBack');
+    expect((await publish(two, 3, ports, true)).outcome).toBe('overtaken');
+    expect(await publish(two, 4, ports, true)).toEqual({ outcome: 'published', version });
+    // It is as good as any other then.
+    await publish(await manifest('four'), 5, ports);
+    expect((await publish(two, 6, ports)).outcome).toBe('published');
+  });
+
+  it('may be published again after a roll-back that led forward to a later one', async () => {
+    const [one, two] = await publishAll('one', 'two');
+    await rollBack(one, ports);
+    await rollBack(two, ports);
+    await publish(await manifest('three'), 4, ports);
+    expect((await publish(await manifest('one'), 5, ports)).outcome).toBe('published');
+    expect((await publish(await manifest('two'), 6, ports)).outcome).toBe('published');
+  });
+
   it('tell where each record comes from, and what they were made of', async () => {
     const [one] = await publishAll('one');
     const child = await publish(await manifest('two', [one!, 'e'.repeat(32)]), 1, ports);
