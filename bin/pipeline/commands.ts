@@ -8,7 +8,7 @@ import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
 import { pinProfile, readHistory } from '../../lambda/data-pipeline/monitors/history';
 import type { Profile } from '../../lambda/data-pipeline/monitors/profile';
-import { rollBack } from '../../lambda/data-pipeline/versions/publish';
+import { isShown, rollBack } from '../../lambda/data-pipeline/versions/publish';
 import {
   ancestorsOf,
   currentVersion,
@@ -41,7 +41,7 @@ export async function runCommand(options: RunOptions, { print, progress }: Comma
   const started = performance.now();
   const result = await runPipeline(options, progress);
   print(runReport(result, (performance.now() - started) / 1000, openWorkspace(options)));
-  return result.held === undefined && result.publication?.outcome !== 'overtaken';
+  return result.publication !== undefined && isShown(result.publication);
 }
 
 /** Runs the quarantined records of a version again; the published version where none is given. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { ObjectStore } from '../../lambda/data-pipeline/storage';
+import type { ListedObject, ObjectStore } from '../../lambda/data-pipeline/storage';
 
 /** Objects as files below a directory. A file is written beside its place and moved there, so no reader sees a part of it. */
 export class FileStore implements ObjectStore {
@@ -38,6 +38,24 @@ export class FileStore implements ObjectStore {
   public async *list(prefix: string): AsyncGenerator<string> {
     const slash = prefix.lastIndexOf('/');
     yield* this.walk(prefix.slice(0, slash + 1), prefix);
+  }
+
+  /** {@inheritDoc ObjectStore.listWritten} */
+  public async *listWritten(prefix: string): AsyncGenerator<ListedObject> {
+    for await (const key of this.list(prefix)) {
+      const writtenAt = await this.writtenAt(key);
+      if (writtenAt !== undefined) yield { key, writtenAt };
+    }
+  }
+
+  /** {@inheritDoc ObjectStore.writtenAt} */
+  public async writtenAt(key: string): Promise<number | undefined> {
+    try {
+      return (await stat(join(this.root, key))).mtimeMs;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
   }
 
   /** {@inheritDoc ObjectStore.delete} */

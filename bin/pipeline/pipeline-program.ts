@@ -13,6 +13,7 @@ interface EndpointFlags {
 interface RunFlags extends PlaceFlags, EndpointFlags {
   readonly input: string;
   readonly asOf?: string;
+  readonly again?: boolean;
   readonly function?: Readonly<Record<string, string>>;
 }
 
@@ -113,7 +114,8 @@ function withRun(command: Command): Command {
     .requiredOption('--input <dir>', 'directory of the files to read')
     .option('--endpoint <url>', 'OpenAI-compatible endpoint for embed stages, such as http://127.0.0.1:8787')
     .option('--function <name=file>', 'module that exports the handler of a function stage; repeatable', functionFile)
-    .option('--as-of <time>', 'the time that the run is for; rules of time and freshness count from it');
+    .option('--as-of <time>', 'the time that the run is for; rules of time and freshness count from it')
+    .option('--again', 'publish the version also where it was rolled back from');
 }
 
 function functionFile(value: string, others?: Readonly<Record<string, string>>): Record<string, string> {

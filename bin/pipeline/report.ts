@@ -2,6 +2,7 @@ import type { ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaul
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { type Manifest, manifestKey } from '../../lambda/data-pipeline/versions/manifest';
 import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
+import { isShown } from '../../lambda/data-pipeline/versions/publish';
 import type { RunResult } from './run-pipeline';
 import type { Workspace } from './workspace';
 
@@ -12,7 +13,7 @@ export function runReport(result: RunResult, seconds: number, { pipeline, direct
   const rate = counts.read / Math.max(seconds, 0.001);
   const lines = [
     `read          ${grouped(counts.read)} records in ${seconds.toFixed(1)} s, ${grouped(Math.round(rate))} a second`,
-    `published     ${result.held === undefined ? grouped(counts.published) : '0'}`,
+    `published     ${result.publication && isShown(result.publication) ? grouped(counts.published) : '0'}`,
     `quarantined   ${grouped(counts.quarantined)}, of ${grouped(counts.faulty)} source records (${percent(faultRate)})`,
     ...Object.entries(manifest.reading).map(([rule, count]) => `  read/${rule}: ${grouped(count)}`),
     ...manifest.stages.flatMap(({ name, faults }) =>
@@ -53,6 +54,8 @@ function outcome({ publication, held }: RunResult): string {
   if (held !== undefined) return `held back: ${held}`;
   if (publication?.outcome === 'overtaken')
     return `not published: ${publication.by} was published meanwhile; run again`;
+  if (publication?.outcome === 'rolledBack')
+    return 'not published: it was rolled back from; mend what made it, or run with --again';
   return publication?.outcome === 'unchanged' ? 'published already, nothing has changed' : 'published';
 }
 

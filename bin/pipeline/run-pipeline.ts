@@ -9,7 +9,7 @@ import { manifestOf } from '../../lambda/data-pipeline/running/staging';
 import { type PlannedRun, PipelineSteps } from '../../lambda/data-pipeline/running/steps';
 import { workerOf } from '../../lambda/data-pipeline/stages/bundled';
 import type { Manifest } from '../../lambda/data-pipeline/versions/manifest';
-import type { Publication } from '../../lambda/data-pipeline/versions/publish';
+import { isShown, type Publication } from '../../lambda/data-pipeline/versions/publish';
 import { FileSpill } from '../../lambda/pipeline-store/file-spill';
 import { progressBar, type ProgressOutput } from '../progress-bar';
 import { inWords, UserError } from '../user-error';
@@ -26,6 +26,8 @@ export interface RunOptions extends WorkspaceOptions {
   readonly asOf?: string;
   /** A version whose quarantined records run again, in place of all input. */
   readonly redrive?: string;
+  /** Whether a version that was rolled back from is published all the same. */
+  readonly again?: boolean;
   /** Digest of the code; that of this program and the functions where none is given. */
   readonly code?: string;
   readonly shardLimits?: ShardLimits;
@@ -84,10 +86,12 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   if (held !== undefined) {
     return { version, manifest: await manifestOf(version, store), held, faultRate, findings, gone: [] };
   }
-  const publication = await steps.publish(run, planned.sequence);
+  const publication = await steps.publish(run, planned.sequence, options.again);
   const manifest = await manifestOf(version, store);
+  // What the run has made is kept: it may be asked again to publish it.
+  if (publication.outcome === 'rolledBack') return { version, manifest, publication, faultRate, findings, gone: [] };
   const index =
-    publication.outcome !== 'overtaken' && pipeline.retrieval
+    isShown(publication) && pipeline.retrieval
       ? await steps.index(version, new ExactIndexes(store), queryEmbedder(workspace, options))
       : undefined;
   const { gone } = await steps.tidy(run);

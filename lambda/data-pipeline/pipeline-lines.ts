@@ -75,6 +75,14 @@ export function stageLines(
   );
 }
 
+/** What the log says of a publication. */
+const TOLD: Readonly<Record<Publication['outcome'], string>> = {
+  published: 'published',
+  unchanged: 'unchanged',
+  rolledBack: 'not published again after its roll-back',
+  overtaken: 'overtaken',
+};
+
 /** When readers got a version, as seconds since 1970: what its age is told by. */
 export function publishedLine(
   { outcome, version }: Publication,
@@ -84,7 +92,7 @@ export function publishedLine(
   const isNew = outcome === 'published';
   return JSON.stringify({
     ...(isNew && metricsOf(namespace, at, [['Pipeline']], [{ Name: 'PipelinePublishedAt', Unit: 'Seconds' }])),
-    ...{ Pipeline: pipeline, level: 'info', message: `pipeline version ${outcome}`, version },
+    ...{ Pipeline: pipeline, level: 'info', message: `pipeline version ${TOLD[outcome]}`, version },
     ...(isNew && { PipelinePublishedAt: Math.floor(at / 1000) }),
   });
 }

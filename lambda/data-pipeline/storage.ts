@@ -1,3 +1,10 @@
+/** An object in a list. */
+export interface ListedObject {
+  readonly key: string;
+  /** When it was written last, milliseconds since 1970. */
+  readonly writtenAt: number;
+}
+
 /** Objects by key, as S3 has them. Keys are parts of letters, digits and `. _ -`, separated by `/`. */
 export interface ObjectStore {
   /** The object's bytes, undefined where there is none. */
@@ -8,6 +15,10 @@ export interface ObjectStore {
   put(key: string, content: Uint8Array | string): Promise<void>;
   /** Keys with the prefix, in no order. */
   list(prefix: string): AsyncIterable<string>;
+  /** The same with when each was written. */
+  listWritten(prefix: string): AsyncIterable<ListedObject>;
+  /** When the object was written last, milliseconds since 1970, undefined where there is none. */
+  writtenAt(key: string): Promise<number | undefined>;
   delete(key: string): Promise<void>;
 }
 

@@ -19,7 +19,7 @@ type StageEvent =
   | ({ readonly step: 'plan'; readonly request: RunRequest; readonly after?: string } & RunInput)
   | { readonly step: 'handOver'; readonly leg: number; readonly run: string; readonly prefix: string }
   | { readonly step: 'audit' | 'tidy'; readonly run: string }
-  | { readonly step: 'publish'; readonly run: string; readonly sequence: number }
+  | { readonly step: 'publish'; readonly run: string; readonly sequence: number; readonly again: boolean }
   | { readonly step: 'index'; readonly version: string }
   | { readonly BatchInput: { readonly run: string } & RunInput; readonly Items: readonly ShardPlan[] };
 
@@ -57,7 +57,7 @@ export async function handler(event: StageEvent): Promise<object> {
     case 'audit':
       return told(await steps.audit(event.run));
     case 'publish': {
-      const publication = await steps.publish(event.run, event.sequence);
+      const publication = await steps.publish(event.run, event.sequence, event.again);
       writeLine(publishedLine(publication, Date.now(), names));
       return publication;
     }

@@ -1,7 +1,7 @@
 import type { Bucket } from '../aws/bucket';
 import { listObjects } from '../aws/object-list';
 import type { AwsService } from '../aws/service';
-import type { ObjectStore } from '../data-pipeline/storage';
+import type { ListedObject, ObjectStore } from '../data-pipeline/storage';
 
 /** A pipeline's objects in its bucket: what it publishes, what it is at work on, and what it knows of the past. */
 export class BucketStore implements ObjectStore {
@@ -35,6 +35,18 @@ export class BucketStore implements ObjectStore {
   /** {@inheritDoc ObjectStore.list} */
   public async *list(prefix: string): AsyncGenerator<string> {
     for await (const { key } of listObjects(this.service, this.name, prefix)) yield key;
+  }
+
+  /** {@inheritDoc ObjectStore.listWritten} */
+  public async *listWritten(prefix: string): AsyncGenerator<ListedObject> {
+    for await (const { key, modifiedMs } of listObjects(this.service, this.name, prefix)) {
+      yield { key, writtenAt: modifiedMs };
+    }
+  }
+
+  /** {@inheritDoc ObjectStore.writtenAt} */
+  public async writtenAt(key: string): Promise<number | undefined> {
+    return (await this.bucket.head(key))?.modifiedAt;
   }
 
   /** {@inheritDoc ObjectStore.delete} */

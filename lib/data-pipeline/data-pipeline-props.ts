@@ -96,7 +96,8 @@ export interface PipelineSettings {
   readonly holdOnAnomaly?: boolean;
 
   /**
-   * The longest that a run may take.
+   * The longest that a run may take, at most the definition's `retention.quarantineDays`: what it keeps between its steps is
+   * deleted after them.
    *
    * @default Duration.hours(12)
    */

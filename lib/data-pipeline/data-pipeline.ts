@@ -117,6 +117,7 @@ export class DataPipeline extends Construct {
         [RUNS_PREFIX]: Duration.days(7),
         'staging/': Duration.days(pipeline.retention.quarantineDays),
         ...(hasJob(pipeline) && { [JOBS_PREFIX]: Duration.days(pipeline.retention.quarantineDays) }),
+        ...(embeds(pipeline) && { 'cache/': Duration.days(pipeline.retention.cacheDays) }),
       },
     });
     this.pointers = this.addPointers(props);
@@ -381,7 +382,11 @@ function startsWithJob({ stages }: ResolvedPipeline): boolean {
   return stages[0]?.work.kind === 'glueJob';
 }
 
+function embeds({ stages }: ResolvedPipeline): boolean {
+  return stages.some(({ work }) => work.kind === 'embed');
+}
+
 /** Whether a shard waits for others: for longer than an express execution may last. */
-function callsOut({ stages }: ResolvedPipeline): boolean {
-  return stages.some(({ work }) => work.kind === 'embed' || work.kind === 'function');
+function callsOut(pipeline: ResolvedPipeline): boolean {
+  return embeds(pipeline) || pipeline.stages.some(({ work }) => work.kind === 'function');
 }

@@ -110,6 +110,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
           concurrency: expression(
             `$states.input.backfill = true ? ${settings.backfillConcurrency} : ${settings.maxConcurrency}`,
           ),
+          again: expression('$states.input.again = true'),
           ...(jobs.length > 0 && {
             jobs: expression(`'${settings.jobsPrefix}' & $states.context.Execution.Name & '/'`),
           }),
@@ -162,17 +163,27 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         Refused: failure('VersionRefused', `'the gate does not let version ' & $audit.version & ' through'`),
       }),
       Publish: {
-        ...call({ step: 'publish', run: expression('$run'), sequence: expression('$sequence') }),
+        ...call({
+          ...{ step: 'publish', run: expression('$run'), sequence: expression('$sequence') },
+          again: expression('$again'),
+        }),
         Next: 'IsPublished',
       },
       IsPublished: {
         Type: 'Choice',
-        Choices: [{ Condition: expression(`$states.input.outcome = 'overtaken'`), Next: 'Overtaken' }],
+        Choices: [
+          { Condition: expression(`$states.input.outcome = 'overtaken'`), Next: 'Overtaken' },
+          { Condition: expression(`$states.input.outcome = 'rolledBack'`), Next: 'RolledBack' },
+        ],
         Default: hasIndex ? 'Index' : 'Tidy',
       },
       Overtaken: failure(
         'Overtaken',
         `'version ' & $audit.version & ' was overtaken: another run or a roll-back has moved the pointer since this run began'`,
+      ),
+      RolledBack: failure(
+        'RolledBack',
+        `'version ' & $audit.version & ' was rolled back from, and is not published again: mend what made it, or start an execution with {"again": true}'`,
       ),
       ...(hasIndex && {
         Index: {

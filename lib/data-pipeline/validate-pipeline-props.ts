@@ -1,4 +1,4 @@
-import { Token } from 'aws-cdk-lib';
+import { Duration, Token } from 'aws-cdk-lib';
 import type { ResolvedPipeline, ResolvedWork } from '../policy/pipeline/pipeline-defaults';
 import type { DataPipelineProps } from './data-pipeline-props';
 
@@ -12,6 +12,7 @@ export function validatePipelineProps(pipeline: ResolvedPipeline, props: DataPip
     ...namesOf(pipeline, 'glueJob', props.glueJobs, 'glueJobs', 'the name of a Glue job'),
     ...embeddingFaults(pipeline, props),
     ...numberFaults(props),
+    ...timeoutFaults(pipeline, props),
   ];
   if (props.triggerSuffix !== undefined && !Token.isUnresolved(props.triggerSuffix)) {
     const { triggerSuffix } = props;
@@ -66,6 +67,14 @@ function embeddingFaults({ stages }: ResolvedPipeline, props: DataPipelineProps)
   return isSecure
     ? []
     : [`embeddingUrl must be an address such as "https://api.example.com/v1", got "${embeddingUrl}"`];
+}
+
+/** What a run keeps between its steps is gone after these days. */
+function timeoutFaults({ retention: { quarantineDays } }: ResolvedPipeline, { timeout }: DataPipelineProps): string[] {
+  if (!timeout || timeout.isUnresolved() || timeout.toSeconds() <= Duration.days(quarantineDays).toSeconds()) return [];
+  return [
+    `timeout must be at most the ${quarantineDays} days of retention.quarantineDays, got ${timeout.toHumanString()}`,
+  ];
 }
 
 function numberFaults(props: DataPipelineProps): string[] {

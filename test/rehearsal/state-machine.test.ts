@@ -255,6 +255,28 @@ function asInterpreted(machine: Machine): Machine {
       expect((await deployed.run()).execution).toMatchObject({ status: 'SUCCEEDED' });
     }, 180_000);
 
+    it('does not undo a roll-back with the next run on the same input, unless that is asked for', async () => {
+      const deployed = new Deployment(moto, host, 'Back', () => ({ definition: { ...ORDERS, name: 'back' } }));
+      deployed.land('a.jsonl', orders([1]));
+      await deployed.run();
+      deployed.land('a.jsonl', orders([2]));
+      await deployed.run();
+      const control = host.functions.get(
+        deployed.rendered.functions.find(({ handler }) => handler.endsWith('control'))!.arn,
+      )!;
+      await control({ action: 'rollback' });
+      const { execution, states } = await deployed.run();
+      expect(execution).toMatchObject({
+        ...{ status: 'FAILED', error: 'RolledBack' },
+        cause: expect.stringMatching(/^version [0-9a-f]{32} was rolled back from, and is not published again/),
+      });
+      expect(states.slice(-2)).toEqual(['IsPublished', 'RolledBack']);
+      expect((await deployed.run({ again: true })).execution).toMatchObject({ status: 'SUCCEEDED' });
+      expect(await control({ action: 'versions' })).toMatchObject({
+        history: ['publish', 'publish', 'rollback', 'publish'].map((reason) => ({ reason })),
+      });
+    }, 180_000);
+
     describe('with a Glue job between two stages', () => {
       let deployed: Deployment;
       const summed: object[] = [];

@@ -26,6 +26,15 @@ export interface ShardLimits {
 /** With vectors, 4 MiB of text make some 50 MB of output. */
 export const SHARD_LIMITS: ShardLimits = { bytes: 4 * 1024 * 1024, files: 200 };
 
+/**
+ * Bytes of a shard's line in the plan. A line is one item of the distributed map, and what Step Functions hands on is at
+ * most 256 KiB, where names of files may have 1,024 bytes each.
+ */
+export const MOST_LINE_BYTES = 100_000;
+
+/** Bytes of a line besides its ranges: `{"index":12345678,"ranges":[]}`, and its end. */
+const LINE_FRAME_BYTES = 40;
+
 /** What a file holds; undefined for one that is not read. */
 export function formatOf(file: string, { format, endings }: ResolvedSource): RecordFormat | undefined {
   const name = file.toLowerCase();
@@ -44,23 +53,46 @@ export function* planShards(
   source: ResolvedSource,
   limits: ShardLimits = SHARD_LIMITS,
 ): Generator<ShardPlan> {
-  let index = 0;
-  let ranges: ShardRange[] = [];
+  yield* cutShards(rangesOf(files, source, limits), limits);
+}
+
+/**
+ * Puts ranges into shards, in their order: as many as the limits and the length of a line allow.
+ *
+ * @param first index of the first shard
+ */
+export function* cutShards(ranges: Iterable<ShardRange>, limits: ShardLimits, first = 0): Generator<ShardPlan> {
+  let index = first;
+  let taken: ShardRange[] = [];
   let bytes = 0;
+  let lineBytes = LINE_FRAME_BYTES;
+  for (const range of ranges) {
+    const rangeBytes = range.to - range.from;
+    const textBytes = Buffer.byteLength(JSON.stringify(range)) + 1;
+    const isFull =
+      bytes + rangeBytes > limits.bytes || taken.length >= limits.files || lineBytes + textBytes > MOST_LINE_BYTES;
+    if (taken.length > 0 && isFull) {
+      yield { index: index++, ranges: taken };
+      taken = [];
+      bytes = 0;
+      lineBytes = LINE_FRAME_BYTES;
+    }
+    taken.push(range);
+    bytes += rangeBytes;
+    lineBytes += textBytes;
+  }
+  if (taken.length > 0) yield { index, ranges: taken };
+}
+
+/** What is read of each file, in pieces that fit into a shard; a document is one. */
+function* rangesOf(files: Iterable<InputFile>, source: ResolvedSource, limits: ShardLimits): Generator<ShardRange> {
   for (const file of files) {
     const format = formatOf(file.name, source);
     if (format === undefined) continue;
     const most = format === RecordFormat.DOCUMENT ? Math.max(1, file.bytes) : limits.bytes;
     for (let from = 0; from === 0 || from < file.bytes; from += most) {
       const to = Math.min(file.bytes, from + most);
-      if (ranges.length > 0 && (bytes + to - from > limits.bytes || ranges.length >= limits.files)) {
-        yield { index: index++, ranges };
-        ranges = [];
-        bytes = 0;
-      }
-      ranges.push({ file: file.name, digest: file.digest, fileBytes: file.bytes, from, to });
-      bytes += to - from;
+      yield { file: file.name, digest: file.digest, fileBytes: file.bytes, from, to };
     }
   }
-  if (ranges.length > 0) yield { index, ranges };
 }

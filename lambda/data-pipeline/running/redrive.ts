@@ -1,6 +1,6 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { SCAN_RULE } from '../reading/file-scan';
-import type { ShardPlan, ShardRange } from '../reading/shard-plan';
+import { cutShards, SHARD_LIMITS, type ShardPlan, type ShardRange } from '../reading/shard-plan';
 import type { InputFile, ObjectStore } from '../storage';
 import type { Manifest } from '../versions/manifest';
 import { linesOfObject } from './line-object';
@@ -19,7 +19,7 @@ export interface Redrive {
 }
 
 /** Source records that one shard runs again. */
-const SHARD_RECORDS = 5000;
+const SHARD_RECORDS = 1000;
 
 /**
  * Plans to run the quarantined source records of a version again, after a fix. What else such a record turned into is taken
@@ -63,10 +63,7 @@ export async function planRedrive(
     kept.push({ ...rest, faults, stages: rest.stages.map((counts) => ({ ...counts, quarantined: 0 })) });
   }
   const first = manifest.shards.reduce((last, { index }) => Math.max(last, index + 1), 0);
-  const shards: ShardPlan[] = [];
-  for (let i = 0; i < ranges.length; i += SHARD_RECORDS) {
-    shards.push({ index: first + shards.length, ranges: ranges.slice(i, i + SHARD_RECORDS) });
-  }
+  const shards = [...cutShards(ranges, { ...SHARD_LIMITS, files: SHARD_RECORDS }, first)];
   return { kept, shards, records: ranges.length };
 }
 

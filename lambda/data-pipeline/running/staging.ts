@@ -9,7 +9,11 @@ import { PipelineStopped } from './run-batch';
 import { summaryKey } from './run-shard';
 import type { ShardSummary } from './shard-summary';
 
-const STAGING_PREFIX = 'staging/';
+/** What the keys of all that runs keep begin with. */
+export const STAGING_PREFIX = 'staging/';
+
+/** What a run is made of: written when it is started, and when it is started again. */
+const RECORD_FILE = 'run.json';
 
 /** Shards whose summaries are read at one time. */
 const PARALLEL_READS = 32;
@@ -53,7 +57,7 @@ export class RunStaging {
   }
 
   public async writeRecord(record: RunRecord): Promise<void> {
-    await this.write('run.json', record);
+    await this.write(RECORD_FILE, record);
   }
 
   /** What a redrive keeps of the version before. */
@@ -134,7 +138,7 @@ export class RunStaging {
   }
 
   private recordOrNone(): Promise<RunRecord | undefined> {
-    return this.read('run.json');
+    return this.read(RECORD_FILE);
   }
 
   private async read<T>(name: string): Promise<T | undefined> {
@@ -144,6 +148,23 @@ export class RunStaging {
 
   private async write(name: string, content: object): Promise<void> {
     await this.store.put(`${this.folder}/${name}`, JSON.stringify(content));
+  }
+}
+
+/**
+ * Clears away what runs have left that were started before a time, in milliseconds since 1970: held back, failed or cut off.
+ * None of them goes on, or can be redriven, after it.
+ */
+export async function clearRunsBefore(time: number, store: ObjectStore): Promise<void> {
+  // A run that was cleared away by half has lost what says when it was started: the first file of it does.
+  const begun = new Map<string, number>();
+  for await (const { key, writtenAt } of store.listWritten(STAGING_PREFIX)) {
+    const [run = '', ...file] = key.slice(STAGING_PREFIX.length).split('/');
+    if (!begun.has(run) || file.join('/') === RECORD_FILE) begun.set(run, writtenAt);
+  }
+  for (const [run, began] of begun) {
+    if (began >= time) continue;
+    for await (const key of store.list(`${STAGING_PREFIX}${run}/`)) await store.delete(key);
   }
 }
 

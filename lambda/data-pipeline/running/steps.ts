@@ -11,8 +11,9 @@ import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
-import { type Publication, publish, retain } from '../versions/publish';
+import { isShown, type Publication, publish } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
+import { retain } from '../versions/retain';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
 import { isAside, joinLegs } from './legs';
@@ -20,11 +21,13 @@ import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard } from './run-shard';
 import { linesOfObject, putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
-import { manifestOf, type RunRecord, RunStaging } from './staging';
+import { clearRunsBefore, manifestOf, type RunRecord, RunStaging } from './staging';
 import type { Spill } from './uniqueness';
 
 /** Shards that are copied for a Glue job at one time: each in memory. */
 const PARALLEL_COPIES = 8;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** What a run is asked to do. */
 export interface RunRequest {
@@ -252,14 +255,18 @@ export class PipelineSteps {
     };
   }
 
-  /** Makes the audited version the one that readers see, unless the pointer has moved since the run began. */
-  public async publish(run: string, sequence: number): Promise<Publication> {
+  /**
+   * Makes the audited version the one that readers see, unless the pointer has moved since the run began.
+   *
+   * @param again whether a version that was rolled back from is published all the same
+   */
+  public async publish(run: string, sequence: number, again = false): Promise<Publication> {
     const { store, pointers } = this.ports;
     const staging = this.staging(run);
     const [manifest, audit] = [await staging.manifest(), await staging.audit()];
     if (!manifest || !audit) return this.publishedBefore(run, sequence);
-    const publication = await publish(manifest, sequence, { store, pointers });
-    const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
+    const publication = await publish(manifest, sequence, { store, pointers }, again);
+    const shown = isShown(publication) ? await pointers.current() : undefined;
     if (shown) {
       const { version, measurements, profile } = audit;
       await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
@@ -298,11 +305,18 @@ export class PipelineSteps {
     return switchIndex(published, await this.ports.golden(), pipeline.retrieval, ports);
   }
 
-  /** Clears away what the run has left, and versions beyond those that are kept. */
-  public async tidy(run: string): Promise<{ readonly gone: readonly string[] }> {
+  /**
+   * Clears away what the run has left, what others have left that are too old to go on, versions beyond those that are kept,
+   * and objects that nothing names.
+   *
+   * @param now milliseconds since 1970
+   */
+  public async tidy(run: string, now = Date.now()): Promise<{ readonly gone: readonly string[] }> {
     const { pipeline, store, pointers } = this.ports;
+    const { versions, quarantineDays } = pipeline.retention;
     await this.staging(run).clear();
-    return { gone: await retain(pipeline.retention.versions, { store, pointers }) };
+    await clearRunsBefore(now - quarantineDays * DAY_MS, store);
+    return { gone: await retain(versions, { store, pointers }, now) };
   }
 
   private staging(run: string): RunStaging {

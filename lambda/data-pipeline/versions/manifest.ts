@@ -85,9 +85,12 @@ export function versionOf(bytes: string | Uint8Array): string {
   return sha256(bytes).slice(0, 32);
 }
 
+/** What the keys of objects that are named by their content begin with. */
+export const OBJECTS_PREFIX = 'objects/';
+
 /** Key of an object that is named by its content. */
 export function objectKey(digest: string): string {
-  return `objects/${digest.slice(0, 2)}/${digest}`;
+  return `${OBJECTS_PREFIX}${digest.slice(0, 2)}/${digest}`;
 }
 
 /** Key of a version's manifest. */

@@ -1,5 +1,5 @@
-import type { ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, manifestKey, objectKey, type ObjectReference, versionOf } from './manifest';
+import type { ObjectStore, Pointer, PointerStore } from '../storage';
+import { type Manifest, manifestBytes, manifestKey, versionOf } from './manifest';
 
 /** Where versions are kept. */
 export interface VersionPorts {
@@ -10,25 +10,37 @@ export interface VersionPorts {
 /** What publishing came to. */
 export type Publication =
   | { readonly outcome: 'published' | 'unchanged'; readonly version: string }
+  /** Somebody has gone back from this version, and the run was not asked to publish it again. */
+  | { readonly outcome: 'rolledBack'; readonly version: string }
   /** Another run or a roll-back has moved the pointer since this run began. */
   | { readonly outcome: 'overtaken'; readonly version: string; readonly by: string };
 
+/** Whether the version is the one that readers see. */
+export function isShown({ outcome }: Publication): boolean {
+  return outcome === 'published' || outcome === 'unchanged';
+}
+
 /**
  * Makes a version the one that readers see. Its manifest is written first, so that readers who follow the pointer find all of
- * it; the pointer is flipped only from where it stood when the run began.
+ * it; the pointer is flipped only from where it stood when the run began. A version that was rolled back from is not
+ * published: the next run on the same input would undo the roll-back.
  *
  * @param sequence sequence number of the pointer when the run began, 0 for none
+ * @param again whether a version that was rolled back from is published all the same
  */
 export async function publish(
   manifest: Manifest,
   sequence: number,
   { store, pointers }: VersionPorts,
+  again = false,
 ): Promise<Publication> {
   const bytes = manifestBytes(manifest);
   const version = versionOf(bytes);
   await store.put(manifestKey(version), bytes);
-  const current = await pointers.current();
+  const history = await pointers.history();
+  const current = history.at(-1);
   if (current?.version === version) return { outcome: 'unchanged', version };
+  if (!again && isRolledBack(version, history)) return { outcome: 'rolledBack', version };
   const isFlipped =
     (current?.sequence ?? 0) === sequence &&
     (await pointers.flip({ sequence: sequence + 1, version, reason: 'publish' }));
@@ -59,49 +71,20 @@ export async function rollBack(version: string | undefined, { store, pointers }:
 }
 
 /** What was published before the version was first published: going back twice leads two versions back. */
-function previousOf(history: readonly { readonly version: string }[], version: string): string | undefined {
-  const first = history.findIndex((pointer) => pointer.version === version);
-  return history[first - 1]?.version;
+function previousOf(history: readonly Pointer[], version: string): string | undefined {
+  return history[firstOf(history, version) - 1]?.version;
 }
 
-/**
- * Deletes versions beyond those that are kept, with the objects that no version left, and no run in progress, refers to.
- *
- * @returns the versions that are gone
- */
-export async function retain(versions: number, { store, pointers }: VersionPorts): Promise<string[]> {
-  const history = await pointers.history();
-  const kept = new Set<string>();
-  for (const { version } of [...history].reverse()) if (kept.size < versions) kept.add(version);
-  const gone: string[] = [];
-  for await (const key of store.list('versions/')) {
-    const version = /^versions\/([0-9a-f]{32})\.json$/.exec(key)?.[1];
-    if (version !== undefined && !kept.has(version)) gone.push(version);
-  }
-  if (gone.length === 0) return [];
-  const used = new Set<string>();
-  for (const version of kept) for (const digest of objectsOf(await readManifest(version, store))) used.add(digest);
-  for await (const key of store.list('staging/')) {
-    for (const [digest] of (await store.get(key))?.toString('utf8').matchAll(/[0-9a-f]{64}/g) ?? []) used.add(digest);
-  }
-  const unused = new Set<string>();
-  for (const version of gone) {
-    for (const digest of objectsOf(await readManifest(version, store))) if (!used.has(digest)) unused.add(digest);
-  }
-  // The manifest goes first: a version whose objects are going must not look whole.
-  for (const version of gone) await store.delete(manifestKey(version));
-  for (const digest of unused) await store.delete(objectKey(digest));
-  return gone.sort();
+/** Whether readers were led from the version to an earlier one when they saw it last. */
+function isRolledBack(version: string, history: readonly Pointer[]): boolean {
+  const last = history.findLastIndex((pointer) => pointer.version === version);
+  const next = last < 0 ? undefined : history[last + 1];
+  // A roll-back can lead forward too, to a version that was rolled back from before.
+  return next?.reason === 'rollback' && firstOf(history, next.version) < firstOf(history, version);
 }
 
-/** Digests of the objects that a version is made of. */
-export function objectsOf({ inputs, profile, shards, handovers = [] }: Manifest): string[] {
-  const references: ObjectReference[] = [inputs, profile];
-  for (const { given, taken } of handovers) {
-    references.push(taken, ...given.flatMap(({ part, origins, keys }) => [part, origins, keys]));
-  }
-  for (const shard of shards) references.push(shard.part, shard.origins, shard.quarantine, shard.keys, shard.profile);
-  return references.map(({ sha256 }) => sha256);
+function firstOf(history: readonly Pointer[], version: string): number {
+  return history.findIndex((pointer) => pointer.version === version);
 }
 
 /** Reads a manifest and checks that it is what its name says. */

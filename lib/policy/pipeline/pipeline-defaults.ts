@@ -94,7 +94,7 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
       mostCentroidDistance: 0.1,
       ...definition.monitors,
     },
-    retention: { versions: 10, quarantineDays: 30, ...definition.retention },
+    retention: { versions: 10, quarantineDays: 30, cacheDays: 90, ...definition.retention },
     ...(definition.retrieval && {
       retrieval: {
         leastRecall: 0.9,

@@ -134,7 +134,7 @@ export const pipelineShape = shape(
       },
       [],
     ),
-    retention: shape({ versions: whole(1, 1000), quarantineDays: whole(1, 3650) }, []),
+    retention: shape({ versions: whole(1, 1000), quarantineDays: whole(1, 3650), cacheDays: whole(1, 3650) }, []),
     retrieval: shape(
       {
         goldenSet: file,

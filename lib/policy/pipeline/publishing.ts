@@ -1,4 +1,4 @@
-/** How long versions and quarantined records are kept. The published version is always kept. */
+/** How long versions, and what runs have left, are kept. The published version is always kept. */
 export interface RetentionSettings {
   /**
    * Versions that can be rolled back to, the published one included, 1 to 1,000.
@@ -8,11 +8,20 @@ export interface RetentionSettings {
   readonly versions?: number;
 
   /**
-   * Days that quarantined records of a version that is gone are kept, 1 to 3,650.
+   * Days that what a run has left can be used, from its start, 1 to 3,650: a version that was held back can be redriven, and
+   * a run that failed goes on where it was. The quarantine of a published version is kept as long as the version.
    *
    * @default 30
    */
   readonly quarantineDays?: number;
+
+  /**
+   * Days that the vector of a text is kept on AWS, from when the model gave it, 1 to 3,650. After them the model is asked
+   * again. Until then the vectors of texts that are gone from the source are kept too.
+   *
+   * @default 90
+   */
+  readonly cacheDays?: number;
 }
 
 /** The vector index that published versions fill: a new index is built beside the old one and takes over as a whole. */

@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type CommandOutput,
   pinCommand,
@@ -128,6 +130,47 @@ describe('the commands of a pipeline', () => {
     );
     sandbox.write('input/a.jsonl', items(['z', 1]));
     await expect(redriveCommand(sandbox.options(), output)).rejects.toThrow('are not those of version');
+  });
+
+  it('do not undo a roll-back with the next run on the same input, but where they are asked to', async () => {
+    sandbox = new PipelineSandbox(ITEMS);
+    sandbox.write('input/a.jsonl', items(['a', 1]));
+    await runCommand(sandbox.options(), output);
+    sandbox.write('input/a.jsonl', items(['wrong', 2]));
+    await runCommand(sandbox.options(), output);
+    await rollBackCommand(undefined, sandbox.options(), output);
+    printed = '';
+    expect(await runCommand(sandbox.options(), output)).toBe(false);
+    expect(printed).toMatch(
+      /published +0\n[^]*version +\w{32} {2}not published: it was rolled back from; mend what made it, or run with --again\n/,
+    );
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['a', 1]));
+    expect(await runCommand(sandbox.options({ again: true }), output)).toBe(true);
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['wrong', 2]));
+  });
+
+  it('leave no record that nothing names, not even of a run that was held', async () => {
+    sandbox = new PipelineSandbox({ ...ITEMS, mostFaultRate: 0.4, retention: { versions: 1, quarantineDays: 2 } });
+    sandbox.write('input/a.jsonl', items(['held', 1], ['b', 20]));
+    expect(await runCommand(sandbox.options(), output)).toBe(false);
+    sandbox.write('input/a.jsonl', items(['double', 1], ['double', 2], ['c', 3]));
+    expect(await runCommand(sandbox.options(), output)).toBe(true);
+    const root = sandbox.path('out/items');
+    const files = () =>
+      readdirSync(root, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map(({ parentPath, name }) => join(parentPath, name));
+    const daysAgo = (days: number) => {
+      for (const file of files()) utimesSync(file, new Date(), new Date(Date.now() - days * 86_400_000));
+    };
+    const holding = (value: string) => files().filter((file) => readFileSync(file, 'utf8').includes(value));
+    daysAgo(1.5);
+    expect(await runCommand(sandbox.options(), output)).toBe(true);
+    expect(holding('"held"')).toHaveLength(1);
+    daysAgo(3);
+    sandbox.write('input/a.jsonl', items(['e', 1]));
+    expect(await runCommand(sandbox.options(), output)).toBe(true);
+    expect([holding('"held"'), holding('"double"')]).toEqual([[], []]);
   });
 
   it('replace a document as a whole where one of its pieces was at fault', async () => {

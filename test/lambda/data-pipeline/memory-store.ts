@@ -1,10 +1,21 @@
-import type { InputFile, InputFiles, ObjectStore, Pointer, PointerStore } from '../../../lambda/data-pipeline/storage';
+import type {
+  InputFile,
+  InputFiles,
+  ListedObject,
+  ObjectStore,
+  Pointer,
+  PointerStore,
+} from '../../../lambda/data-pipeline/storage';
 import type { Spill } from '../../../lambda/data-pipeline/running/uniqueness';
 import { sha256 } from '../../../lambda/data-pipeline/digest';
 
 /** Objects in memory. */
 export class MemoryStore implements ObjectStore {
   public readonly objects = new Map<string, Buffer>();
+  /** When objects were written. */
+  public readonly times = new Map<string, number>();
+  /** Milliseconds since 1970. */
+  public now = Date.now();
 
   public get(key: string): Promise<Buffer | undefined> {
     return Promise.resolve(this.objects.get(key));
@@ -16,11 +27,20 @@ export class MemoryStore implements ObjectStore {
 
   public put(key: string, content: Uint8Array | string): Promise<void> {
     this.objects.set(key, Buffer.from(content));
+    this.times.set(key, this.now);
     return Promise.resolve();
   }
 
   public async *list(prefix: string): AsyncGenerator<string> {
     for (const key of await Promise.resolve([...this.objects.keys()])) if (key.startsWith(prefix)) yield key;
+  }
+
+  public async *listWritten(prefix: string): AsyncGenerator<ListedObject> {
+    for await (const key of this.list(prefix)) yield { key, writtenAt: this.times.get(key)! };
+  }
+
+  public writtenAt(key: string): Promise<number | undefined> {
+    return Promise.resolve(this.objects.has(key) ? this.times.get(key) : undefined);
   }
 
   public delete(key: string): Promise<void> {

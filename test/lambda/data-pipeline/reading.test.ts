@@ -4,7 +4,7 @@ import { csvValues } from '../../../lambda/data-pipeline/reading/csv';
 import { UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
 import { linesOf } from '../../../lambda/data-pipeline/reading/lines';
 import { readRanges } from '../../../lambda/data-pipeline/reading/read-shard';
-import { planShards } from '../../../lambda/data-pipeline/reading/shard-plan';
+import { MOST_LINE_BYTES, planShards } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { ReadingFault, type SourceRecord } from '../../../lambda/data-pipeline/reading/source-record';
 import type { InputFiles } from '../../../lambda/data-pipeline/storage';
 import { MemoryFiles } from './memory-store';
@@ -166,6 +166,18 @@ describe('the reader', () => {
       unclean('c.csv', 0, 4, 'UNSUPPORTED'),
       unclean('d.md', 0, 4, 'UNSUPPORTED'),
     ]);
+  });
+
+  it('plans no line that is too long for an item of the map, whatever the names of files', () => {
+    const names = Array.from({ length: 500 }, (_, i) => `${'ü'.repeat(500)}${String(i).padStart(4, '0')}.jsonl`);
+    const files = names.map((name) => ({ name, bytes: 10, digest: 'd'.repeat(64) }));
+    const shards = [...planShards(files, { mostRecordBytes: 1000 })];
+    expect(shards.map(({ index }) => index)).toEqual(shards.map((_, i) => i));
+    expect(shards.flatMap(({ ranges }) => ranges.map(({ file }) => file))).toEqual(names);
+    const lengths = shards.map((shard) => Buffer.byteLength(`${JSON.stringify(shard)}\n`));
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(MOST_LINE_BYTES);
+    // As long as they may be: the last one alone has room.
+    expect(Math.min(...lengths.slice(0, -1))).toBeGreaterThan(MOST_LINE_BYTES - 2000);
   });
 
   it('gives a document as one record, unless it is empty, too large or no text', async () => {

@@ -2,12 +2,15 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { NotYetScanned, UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
-import type { ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
+import { MOST_LINE_BYTES, type ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { linesOfObject } from '../../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../../lambda/data-pipeline/running/shard-output';
 import { manifestOf } from '../../../lambda/data-pipeline/running/staging';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
+import { rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
+
+const DAY_MS = 86_400_000;
 
 const ITEMS: PipelineDefinition = {
   name: 'items',
@@ -128,6 +131,75 @@ describe('the steps of a run', () => {
     await expect(steps.audit(run)).rejects.toMatchObject({ name: 'PipelineStopped', message: reason });
     const again = await planned(steps, files);
     expect(await steps.shards(again.run, again.plans.slice(0, 1), files)).toMatchObject({ read: 1 });
+  });
+
+  it('redrive more records than one item of the map has room for, each once', async () => {
+    const name = `${'long/'.repeat(60)}a.jsonl`;
+    const files = landed({ [name]: Array.from({ length: 1500 }, (_, i) => `{"no":${i}}\n`).join('') });
+    const steps = new PipelineSteps({
+      ...{ ...ports, active: new MemoryPointers(), pipeline: resolvePipeline(ITEMS), spill: new MemorySpill() },
+      ...{ work: {}, code: 'test', golden: () => Promise.resolve([]) },
+      references: () => Promise.resolve({ sets: new Map(), digests: [] }),
+    });
+    const { version } = await audited(steps, files);
+    const plan = await steps.plan({ redrive: version }, files);
+    const lines = ports.store.objects.get(plan.plan)!.toString().trim().split('\n');
+    expect(Math.max(...lines.map((line) => line.length + 1))).toBeLessThanOrEqual(MOST_LINE_BYTES);
+    const shards = lines.map((line) => JSON.parse(line) as ShardPlan);
+    expect(shards.map(({ index }) => index)).toEqual(shards.map((_, i) => i + 1));
+    const offsets = shards.flatMap(({ ranges }) => ranges.map(({ from }) => from));
+    expect([offsets.length, new Set(offsets).size]).toEqual([1500, 1500]);
+    await steps.shards(plan.run, shards, files);
+    expect((await steps.audit(plan.run)).counts).toMatchObject({ read: 1500, faulty: 1500 });
+  });
+
+  it('leave nothing of runs that were held or purged of duplicates, once they cannot be redriven any more', async () => {
+    const steps = stepsOf({ ...ITEMS, retention: { versions: 1, quarantineDays: 7 } });
+    const held = await audited(steps, landed({ 'a.jsonl': '{"id":"h"}\n{"no":"b"}\n{"no":"c"}\n' }));
+    const doubled = landed({ 'a.jsonl': '{"id":"a"}\n{"id":"a"}\n{"id":"d"}\n' });
+    const published = await audited(steps, doubled);
+    await steps.publish(published.run, published.sequence);
+    const orphans = () => {
+      const texts = [...ports.store.objects].filter(([key]) => !key.startsWith('objects/'));
+      const named = new Set(texts.flatMap(([, text]) => text.toString().match(/[0-9a-f]{64}/g) ?? []));
+      return [...ports.store.objects.keys()].filter((key) => key.startsWith('objects/') && !named.has(key.slice(-64)));
+    };
+    const began = ports.store.now;
+    await steps.tidy(published.run, began + 6 * DAY_MS);
+    expect(orphans()).toEqual([]);
+    await steps.plan({ redrive: held.version }, landed({ 'a.jsonl': '{"id":"h"}\n{"no":"b"}\n{"no":"c"}\n' }));
+
+    await steps.tidy(published.run, began + 8 * DAY_MS);
+    expect([...ports.store.objects.keys()].filter((key) => key.startsWith('staging/'))).toEqual([]);
+    expect(orphans()).toEqual([]);
+    expect([...ports.store.objects].filter(([, content]) => content.includes('"h"'))).toEqual([]);
+    await expect(steps.plan({ redrive: held.version }, doubled)).rejects.toThrow('there is no version');
+  });
+
+  it('keep what a run has left that was started again since', async () => {
+    const steps = stepsOf({ ...ITEMS, retention: { quarantineDays: 7 } });
+    const { run, plans } = await planned(steps, ONE);
+    await steps.shards(run, plans, ONE);
+    ports.store.now += 6 * DAY_MS;
+    await planned(steps, ONE);
+    const next = await audited(steps, TWO);
+    await steps.publish(next.run, next.sequence);
+    await steps.tidy(next.run, ports.store.now + 2 * DAY_MS);
+    expect((await steps.audit(run)).isHeld).toBe(false);
+  });
+
+  it('do not publish again what was rolled back from, unless the run is asked to', async () => {
+    const steps = stepsOf();
+    const one = await audited(steps, ONE);
+    await steps.publish(one.run, one.sequence);
+    const two = await audited(steps, TWO);
+    await steps.publish(two.run, two.sequence);
+    await rollBack(undefined, ports);
+    const again = await audited(steps, TWO);
+    const history = ports.store.objects.size;
+    expect(await steps.publish(again.run, again.sequence)).toEqual({ outcome: 'rolledBack', version: two.version });
+    expect(ports.store.objects.size).toBe(history);
+    expect(await steps.publish(again.run, again.sequence, true)).toMatchObject({ outcome: 'published' });
   });
 
   it('keep nothing of a version that lacks a shard, which a redrive would publish without it', async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
-import { publish, readManifest, retain, rollBack } from '../../../lambda/data-pipeline/versions/publish';
+import { publish, readManifest, rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import {
   ancestorsOf,
   currentVersion,
@@ -8,8 +8,11 @@ import {
   recordsOf,
   trace,
 } from '../../../lambda/data-pipeline/versions/read-published';
+import { retain } from '../../../lambda/data-pipeline/versions/retain';
 import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import { MemoryPointers, MemoryStore } from './memory-store';
+
+const HOUR_MS = 3_600_000;
 
 describe('versions', () => {
   let ports: { store: MemoryStore; pointers: MemoryPointers };
@@ -101,7 +104,8 @@ describe('versions', () => {
       JSON.stringify((await readManifest(one!, ports.store)).shards[0]!),
     );
     const before = ports.store.objects.size;
-    expect(await retain(2, ports)).toEqual([one]);
+    const later = (ports.store.now += 25 * HOUR_MS);
+    expect(await retain(2, ports, later)).toEqual([one]);
     for (const version of [two!, three!]) {
       const records = [];
       for await (const batch of recordsOf(await publishedVersion(version, ports), ports.store)) records.push(...batch);
@@ -109,8 +113,70 @@ describe('versions', () => {
     }
     // The manifest and its list of files; the part is in use by a run in progress.
     expect(before - ports.store.objects.size).toBe(2);
-    expect(await retain(2, ports)).toEqual([]);
+    expect(await retain(2, ports, later)).toEqual([]);
     await expect(rollBack(one, ports)).rejects.toThrow('cannot go back');
+  });
+
+  it('leave nothing behind that nothing names, once a run has had the time to name it', async () => {
+    await publishAll('one');
+    const named = [...ports.store.objects.keys()].sort();
+    const orphan = await putLines(ports.store, ['{"id":"removed at the source"}']);
+    const key = `objects/${orphan.sha256.slice(0, 2)}/${orphan.sha256}`;
+    await retain(1, ports, ports.store.now + 23 * HOUR_MS);
+    expect(ports.store.objects.has(key)).toBe(true);
+    await retain(1, ports, ports.store.now + 25 * HOUR_MS);
+    expect([...ports.store.objects.keys()].sort()).toEqual(named);
+  });
+
+  it('do not lose what another run writes again while objects are swept', async () => {
+    await publishAll('one');
+    const orphan = await putLines(ports.store, ['again']);
+    const key = `objects/${orphan.sha256.slice(0, 2)}/${orphan.sha256}`;
+    const list = ports.store.listWritten.bind(ports.store);
+    ports.store.now += 25 * HOUR_MS;
+    ports.store.listWritten = async function* (prefix) {
+      for await (const listed of list(prefix)) {
+        if (listed.key === key) await putLines(ports.store, ['again']);
+        yield listed;
+      }
+    };
+    await retain(1, ports, ports.store.now);
+    expect(ports.store.objects.has(key)).toBe(true);
+  });
+
+  it('keep the manifest of one that is about to be shown, and not of one that never was', async () => {
+    const [one] = await publishAll('one');
+    const { version } = await publish(await manifest('two'), 0, ports);
+    expect(await retain(2, ports, ports.store.now)).toEqual([]);
+    expect(await retain(2, ports, ports.store.now + 25 * HOUR_MS)).toEqual([version]);
+    expect((await currentVersion(ports))?.version).toBe(one);
+  });
+
+  it('are not published again by a run after they were rolled back from, unless it is asked to', async () => {
+    const [one] = await publishAll('one', 'two');
+    const two = await manifest('two');
+    const { version } = await publish(two, 2, ports);
+    await rollBack(undefined, ports);
+    expect(await publish(two, 3, ports)).toEqual({ outcome: 'rolledBack', version });
+    // Also where the roll-back came while the run was at work: running again would not help.
+    expect(await publish(two, 2, ports)).toEqual({ outcome: 'rolledBack', version });
+    expect(await publish(await manifest('one'), 3, ports)).toEqual({ outcome: 'unchanged', version: one });
+    expect((await publish(await manifest('three'), 3, ports)).outcome).toBe('published');
+    expect((await publish(two, 4, ports)).outcome).toBe('rolledBack');
+    expect((await publish(two, 3, ports, true)).outcome).toBe('overtaken');
+    expect(await publish(two, 4, ports, true)).toEqual({ outcome: 'published', version });
+    // It is as good as any other then.
+    await publish(await manifest('four'), 5, ports);
+    expect((await publish(two, 6, ports)).outcome).toBe('published');
+  });
+
+  it('may be published again after a roll-back that led forward to a later one', async () => {
+    const [one, two] = await publishAll('one', 'two');
+    await rollBack(one, ports);
+    await rollBack(two, ports);
+    await publish(await manifest('three'), 4, ports);
+    expect((await publish(await manifest('one'), 5, ports)).outcome).toBe('published');
+    expect((await publish(await manifest('two'), 6, ports)).outcome).toBe('published');
   });
 
   it('tell where each record comes from, and what they were made of', async () => {

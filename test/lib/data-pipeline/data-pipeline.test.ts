@@ -72,6 +72,25 @@ describe('a data pipeline', () => {
     }
   });
 
+  it('keeps what runs have left, and the vectors of texts, for no longer than the definition says', () => {
+    const rulesOf = (definition: PipelineDefinition, props: Partial<DataPipelineProps> = {}) => {
+      const buckets = Object.entries(templateWith({ definition, ...props }).findResources('AWS::S3::Bucket'));
+      const [, bucket] = buckets.find(([id]) => /^PipelineVersions[^L]*$/.test(id))!;
+      const { LifecycleConfiguration } = bucket.Properties as {
+        LifecycleConfiguration: { Rules: { Prefix?: string; ExpirationInDays?: number }[] };
+      };
+      const { Rules } = LifecycleConfiguration;
+      return Object.fromEntries(Rules.map(({ Prefix = '', ExpirationInDays }) => [Prefix, ExpirationInDays]));
+    };
+    expect(rulesOf(PARSE)).toEqual({ '': undefined, 'runs/': 7, 'staging/': 30 });
+    const embeddingUrl = 'https://models.example.com';
+    expect(rulesOf(MANUAL, { embeddingUrl })).toMatchObject({ 'cache/': 90 });
+    expect(rulesOf({ ...MANUAL, retention: { quarantineDays: 3, cacheDays: 14 } }, { embeddingUrl })).toMatchObject({
+      'staging/': 3,
+      'cache/': 14,
+    });
+  });
+
   it('keeps the pointer in a table that is not deleted by accident and can be restored', () => {
     template.hasResourceProperties('AWS::DynamoDB::Table', {
       KeySchema: [
@@ -323,6 +342,11 @@ describe('a contract that cannot hold', () => {
       'toleratedFailurePercentage must be a number from 0 to 100, got 101',
     ],
     ['a negative price', { costPerGigabyte: -1 }, 'costPerGigabyte must be a number of at least 0, got -1'],
+    [
+      'runs that outlast what they keep',
+      { definition: { ...PARSE, retention: { quarantineDays: 1 } }, timeout: Duration.hours(25) },
+      'timeout must be at most the 1 days of retention.quarantineDays, got 1 day 1 hour',
+    ],
     ['a pattern as an ending', { triggerSuffix: '*' }, 'triggerSuffix must be 1 to 64 letters'],
   ])('is refused with %s', (_name, props, message) => {
     expect(refused(() => props)).toThrow(message);

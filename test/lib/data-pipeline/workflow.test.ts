@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Stack } from 'aws-cdk-lib';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import jsonata from 'jsonata';
+import { MOST_LINE_BYTES } from '../../../lambda/data-pipeline/reading/shard-plan';
 import { type DataPipelineProps, type PipelineDefinition } from '../../../lib';
 import { type Machine, machineOf, type State } from './rendered-pipeline';
 
@@ -100,7 +101,7 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
   it('has expressions that give something, whichever way a run goes', async () => {
     const variables = {
       ...{ request: { asOf: '2026-11-24T03:00:00Z' }, concurrency: 10, jobs: 'jobs/run-1/' },
-      ...{ run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl', index: { isSwitched: false, missed: 2 } },
+      ...{ again: false, run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl', index: { isSwitched: false, missed: 2 } },
       audit: { version: 'v', isHeld: false, held: 'why', anomalies: [{ monitor: 'volume' }] },
     };
     const states = {
@@ -127,6 +128,8 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
       expect(batcher.MaxItemsPerBatch).toBeGreaterThanOrEqual(1);
       // With what every event of a child has besides its batch.
       expect(batcher.MaxInputBytesPerBatch).toBeLessThanOrEqual(262_144 - 65_536);
+      // One line of the plan fits in, with what every batch has besides.
+      expect(batcher.MaxInputBytesPerBatch).toBeGreaterThan(MOST_LINE_BYTES + 10_000);
     }
     // What the executions of a map's children go through stands in their own histories, of 25,000 events each.
     expect(Object.keys(machine.States).length * 5).toBeLessThan(25_000);
@@ -185,13 +188,14 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
     }
   });
 
-  it('publishes nothing that is held, refused or overtaken', () => {
+  it('publishes nothing that is held, refused, overtaken or rolled back from', () => {
     const { MayPublish, IsPublished } = machine.States;
     expect(MayPublish!.Choices![0]).toEqual({ Condition: '{% $audit.isHeld %}', Next: 'Held' });
     expect(IsPublished!.Choices).toEqual([
       { Condition: `{% $states.input.outcome = 'overtaken' %}`, Next: 'Overtaken' },
+      { Condition: `{% $states.input.outcome = 'rolledBack' %}`, Next: 'RolledBack' },
     ]);
-    for (const name of ['Held', 'Overtaken']) expect(machine.States[name]!.Type).toBe('Fail');
+    for (const name of ['Held', 'Overtaken', 'RolledBack']) expect(machine.States[name]!.Type).toBe('Fail');
     const before = Object.entries(machine.States).filter(([, { Next, Default, Choices = [] }]) =>
       [Next, Default, ...Choices.map((each) => each.Next)].includes('Publish'),
     );
@@ -271,6 +275,18 @@ describe('what the expressions come to', () => {
     expect(between.States.Plan3).toMatchObject({ Arguments: { Payload: { leg: 2, after: '{% $run %}' } } });
     const keeping = Object.entries(between.States).filter(([, { Assign = {} }]) => 'sequence' in Assign);
     expect(keeping.map(([name]) => name)).toEqual(['Plan']);
+  });
+
+  it('publishes again what was rolled back from where an execution says so, and says how where it does not', async () => {
+    const { again } = small.States.Begin!.Assign!;
+    expect(await evaluate(again, { input: {} })).toBe(false);
+    expect(await evaluate(again, { input: { again: true } })).toBe(true);
+    const { Payload } = small.States.Publish!.Arguments as { Payload: { again: string } };
+    expect(await evaluate(Payload.again, {}, { again: true })).toBe(true);
+    expect(small.States.RolledBack!.Error).toBe('RolledBack');
+    expect(await evaluate(small.States.RolledBack!.Cause, {}, { audit: { version: 'abc' } })).toBe(
+      'version abc was rolled back from, and is not published again: mend what made it, or start an execution with {"again": true}',
+    );
   });
 
   it('says why a version is held', async () => {
