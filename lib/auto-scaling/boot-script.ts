@@ -1,8 +1,9 @@
 import { type AgentOptions, agentConfig, scrapeConfig } from './agent-config';
+import { logInFunction, mayBeInEcr } from './ecr-image';
 import type { ConcurrencyControl } from './fleet-settings';
 import { lifecycleScript } from './lifecycle-script';
 import { ModelTask } from './model-server';
-import { type ServerScriptOptions, quote, serverScript } from './server-script';
+import { type ServerScriptOptions, logIn, quote, serverScript } from './server-script';
 
 /** What the boot script needs to know; strings may be CDK tokens. */
 export interface BootScriptOptions extends AgentOptions, Pick<ServerScriptOptions, 'server' | 'localDisks'> {
@@ -48,20 +49,25 @@ export function bootScript(options: BootScriptOptions): string {
   const ownPort = plain ? port + 1 : port;
   const scheme = plain ? 'http' : 'https';
   const files = [
-    file(`${home}/instance`, instanceFile(options, ownPort, scheme)),
+    file(`${home}/instance`, instanceFile(options, ownPort, scheme, home)),
     file(`${home}/lifecycle`, lifecycleScript(home)),
     file(`${home}/run`, serverScript({ server, port: ownPort, plain, localDisks: options.localDisks }, home, root)),
     file(`${home}/scrape.json`, json(scrapeConfig(options, { scheme, port: ownPort }, `${home}/tls/cert.pem`))),
     file(`${home}/agent.json`, json(agentConfig(options, `${home}/scrape.json`))),
     file(`${units}/model-server.service`, serverUnit(home, options.drainSeconds)),
     file(`${units}/model-lifecycle.service`, lifecycleUnit(home)),
-    ...(concurrency ? [file(`${units}/target-control.service`, controlUnit(port, ownPort, concurrency))] : []),
+    ...(concurrency
+      ? [
+          file(`${home}/control`, controlScript(home, port, ownPort, concurrency)),
+          file(`${units}/target-control.service`, controlUnit(home)),
+        ]
+      : []),
   ];
   const script = `#!/bin/bash
 set -euo pipefail
 install -d -m 0755 ${home}/tls ${home}/cache
 ${files.join('\n')}
-chmod 0755 ${home}/run ${home}/lifecycle
+chmod 0755 ${home}/run ${home}/lifecycle${concurrency ? ` ${home}/control` : ''}
 trap '${home}/lifecycle abandon "boot failed in line $LINENO"' ERR
 systemctl daemon-reload
 systemctl enable --now model-lifecycle.service
@@ -98,8 +104,9 @@ function json(value: object): string {
 }
 
 /** What the scripts on the instance share: settings, and how to read the instance's metadata. */
-function instanceFile(options: BootScriptOptions, port: number, scheme: string): string {
-  const { server } = options;
+function instanceFile(options: BootScriptOptions, port: number, scheme: string, home: string): string {
+  const { server, concurrency } = options;
+  const images = [server.image ?? '', concurrency?.agentImage ?? ''];
   const model = (server.servedModelNames ?? [server.model])[0]!;
   const [path, body] = probeOf(server.task ?? ModelTask.GENERATE, model);
   const name = scheme === 'https' ? 'model-server' : '127.0.0.1';
@@ -122,7 +129,7 @@ imds() { # path
     curl -fs -m 2 -H "x-aws-ec2-metadata-token: $token" "${options.metadata ?? 'http://169.254.169.254'}/latest/meta-data/$1"
 }
 until INSTANCE=$(imds instance-id) && GROUP=$(imds tags/instance/aws:autoscaling:groupName); do sleep 1; done
-`;
+${images.some(mayBeInEcr) ? logInFunction(`${home}/registry`) : ''}`;
 }
 
 /** The request by which a model shows that it is ready: path, and body unless it is a GET. */
@@ -171,8 +178,8 @@ RestartSec=5
 WantedBy=multi-user.target`;
 }
 
-/** It listens where the load balancer sends to, and ends TLS with a certificate of its own. */
-function controlUnit(port: number, serverPort: number, control: Required<ConcurrencyControl>): string {
+/** The agent listens where the load balancer sends to, and ends TLS with a certificate of its own. */
+function controlScript(home: string, port: number, serverPort: number, control: Required<ConcurrencyControl>): string {
   const settings = {
     DATA_ADDRESS: `0.0.0.0:${port}`,
     CONTROL_ADDRESS: `0.0.0.0:${control.controlPort}`,
@@ -180,6 +187,16 @@ function controlUnit(port: number, serverPort: number, control: Required<Concurr
     MAX_CONCURRENCY: String(control.maxConcurrency),
   };
   const variables = Object.entries(settings).map(([name, value]) => `-e TARGET_CONTROL_${name}=${value}`);
+  const image = control.agentImage;
+  return `#!/bin/bash
+set -euo pipefail
+# shellcheck source=/dev/null
+. ${home}/instance
+docker rm --force target-control >/dev/null 2>&1 || true
+${logIn('target-control', image)}exec docker run --rm --name target-control --network host ${variables.join(' ')} ${quote(image)}`;
+}
+
+function controlUnit(home: string): string {
   return `[Unit]
 Description=Target Optimizer agent
 After=network-online.target docker.service
@@ -187,8 +204,7 @@ Requires=docker.service
 StartLimitIntervalSec=0
 
 [Service]
-ExecStartPre=-/usr/bin/docker rm --force target-control
-ExecStart=/usr/bin/docker run --rm --name target-control --network host ${variables.join(' ')} ${quote(control.agentImage)}
+ExecStart=${home}/control
 ExecStop=/usr/bin/docker stop target-control
 Restart=always
 RestartSec=5

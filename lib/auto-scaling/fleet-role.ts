@@ -3,11 +3,14 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { acknowledge, wildcardFinding } from '../security/acknowledge';
+import { grantPull } from './ecr-image';
 import type { ModelServer } from './model-server';
 
 /** What the instances of a fleet work with. */
 interface RoleOptions {
   readonly server: ModelServer;
+  /** Images of the containers that run on an instance. */
+  readonly images: readonly string[];
   readonly logGroup: logs.ILogGroup;
   /** Value of the tag `Fleet` of the group. */
   readonly fleet: string;
@@ -15,8 +18,9 @@ interface RoleOptions {
   readonly namespace: string;
 }
 
-/** The role of a fleet's instances: their own log, metrics, hooks, weights and token, and nothing else. */
-export function fleetRole(scope: Construct, { server, logGroup, fleet, namespace }: RoleOptions): iam.Role {
+/** The role of a fleet's instances: their own log, metrics, hooks, weights, token and images, and nothing else. */
+export function fleetRole(scope: Construct, options: RoleOptions): iam.Role {
+  const { server, images, logGroup, fleet, namespace } = options;
   const role = new iam.Role(scope, 'Role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
   logGroup.grantWrite(role);
   role.addToPolicy(
@@ -48,6 +52,7 @@ export function fleetRole(scope: Construct, { server, logGroup, fleet, namespace
   });
   server.huggingFaceToken?.grantRead(role);
   if (server.weightsBucket) readWeights(role, server);
+  grantPull(role, images);
   return role;
 }
 

@@ -21,7 +21,7 @@ export interface ConcurrencyControl {
   readonly controlPort?: number;
 
   /**
-   * Image of the agent. Pin the version that you tested.
+   * Image of the agent, of a public registry or of ECR. Pin the version that you tested.
    *
    * @default 'public.ecr.aws/aws-elb/target-optimizer/target-control-agent:latest'
    */

@@ -166,6 +166,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     });
     this.role = fleetRole(this, {
       server: props.modelServer,
+      images: [props.modelServer.image, this.control?.agentImage].filter((image) => image !== undefined),
       logGroup: this.logGroup,
       fleet: this.fleetName,
       namespace: METRICS_NAMESPACE,

@@ -37,6 +37,9 @@ export interface ModelServer {
    * Container image. Its entry point must take vLLM's arguments (`--model`, `--served-model-name`, `--port`,
    * `--ssl-keyfile`, `--ssl-certfile`). Pin the version that you tested.
    *
+   * In a private registry of ECR, such as `repository.repositoryUriForTag('1')`: the instances may pull from that
+   * repository, and log in. Where the whole address is known at deployment only, grant it: `repository.grantPull(fleet)`.
+   *
    * @default 'vllm/vllm-openai:v0.11.0'
    */
   readonly image?: string;

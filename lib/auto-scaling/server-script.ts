@@ -1,3 +1,4 @@
+import { mayBeInEcr } from './ecr-image';
 import { type ModelServer, ModelTask } from './model-server';
 import { LONG_INPUT_TOKENS } from '../policy/scaling-defaults';
 
@@ -24,6 +25,7 @@ const DEFAULT_IMAGE = 'vllm/vllm-openai:v0.11.0';
 export function serverScript(options: ServerScriptOptions, home: string, root: string): string {
   const { server, port, plain } = options;
   const token = server.huggingFaceToken;
+  const image = server.image ?? DEFAULT_IMAGE;
   const docker = [
     'exec docker run --rm --name model-server --gpus all --ipc host',
     plain ? `-p 127.0.0.1:${port}:${port}` : `-p ${port}:${port} -v ${home}/tls:/tls:ro`,
@@ -32,7 +34,7 @@ export function serverScript(options: ServerScriptOptions, home: string, root: s
     '--log-driver awslogs --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP"',
     '--log-opt "awslogs-stream=$INSTANCE/server"',
     ...(token ? ['-e HF_TOKEN'] : []),
-    quote(server.image ?? DEFAULT_IMAGE),
+    quote(image),
     ...serverArguments(options).map(quote),
   ];
   return `#!/bin/bash
@@ -44,7 +46,7 @@ docker rm --force model-server >/dev/null 2>&1 || true
 cache=${home}/cache
 ${options.localDisks ? localDisk(home, root) : '# The volume keeps what it holds while the instance is stopped.'}
 mkdir -p "$cache/hub" "$cache/compiled" "$cache/weights"
-${server.weightsBucket ? weights(server) : ''}${token ? readToken(token.secretArn) : ''}${docker.join(' \\\n  ')}
+${server.weightsBucket ? weights(server) : ''}${token ? readToken(token.secretArn) : ''}${logIn('model-server', image)}${docker.join(' \\\n  ')}
 `;
 }
 
@@ -76,6 +78,11 @@ function readToken(secretArn: string): string {
   --query SecretString --output text)
 export HF_TOKEN
 `;
+}
+
+/** Logs in before a container is run, where its image may lie in ECR; by the function in the file `instance`. */
+export function logIn(container: string, image: string): string {
+  return mayBeInEcr(image) ? `log_in ${container} ${quote(image)}\n` : '';
 }
 
 /** Models that make vectors may not have their input cut into pieces, and another server may not know the argument. */

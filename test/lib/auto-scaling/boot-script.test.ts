@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Stack } from 'aws-cdk-lib';
+import { Stack, Token } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import { type ModelServer, ModelTask } from '../../../lib';
@@ -21,6 +21,8 @@ const OPTIONS: BootScriptOptions = {
   drainSeconds: 20,
   localDisks: true,
 };
+
+const ECR = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
 
 const CONTROL = { maxConcurrency: 64, controlPort: 3000, agentImage: 'agent:1' };
 
@@ -319,6 +321,81 @@ describe('the model server on an instance', () => {
     expect(instance.read('state/container')).toContain(`${instance.root}/opt/model-server/cache/hub:`);
   });
 
+  it.each([
+    ['in ECR', `${ECR}/team/vllm:1`, ECR, 'eu-west-1'],
+    [
+      'in ECR, by a dual-stack host and a digest',
+      '123456789012.dkr-ecr.us-west-2.on.aws/vllm@sha256:ab',
+      '123456789012.dkr-ecr.us-west-2.on.aws',
+      'us-west-2',
+    ],
+  ])('is pulled from a private registry %s', async (_, image, registry, region) => {
+    const instance = await serving({ server: { model: 'm', image } });
+    const calls = instance.calls('');
+    const login = calls.indexOf(`docker login --username AWS --password-stdin ${registry}`);
+    expect(login).toBeGreaterThanOrEqual(0);
+    expect(login).toBeLessThan(calls.findIndex((call) => call.startsWith('docker run')));
+    expect(calls).toContain(`aws ecr get-login-password --region ${region}`);
+    expect(instance.read('state/password')).toBe('ecr_secret\n');
+    expect(instance.read('state/docker-config')).toBe(`${instance.root}/opt/model-server/registry/model-server\n`);
+    // By a pipe alone: in no argument, and in no log.
+    expect(calls.join('\n') + instance.read('state/model-server.log')).not.toContain('ecr_secret');
+  });
+
+  it('logs in again at each start, since a password lasts 12 hours', async () => {
+    const instance = instanceOf({ server: { model: 'm', image: `${ECR}/vllm:1` } });
+    await instance.start('crashes');
+    await instance.until(() => instance.calls('docker run').length > 2);
+    expect(instance.calls('docker login').length).toBeGreaterThanOrEqual(instance.calls('docker run').length);
+  });
+
+  it('is given up where it may not log in', async () => {
+    const instance = instanceOf({ server: { model: 'm', image: `${ECR}/vllm:1` } });
+    instance.put('login-fails', '');
+    await instance.start('answers');
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch ABANDON']);
+    expect(instance.calls('docker run')).toEqual([]);
+  });
+
+  it.each([undefined, 'vllm/vllm-openai:v0.11.0', 'public.ecr.aws/team/vllm:1'])(
+    'logs in nowhere for %s',
+    async (image) => {
+      const instance = await serving({ server: { model: 'm', image } });
+      expect(instance.calls('get-login-password').concat(instance.calls('docker login'))).toEqual([]);
+      expect(instance.read('state/docker-config')).toBe('\n');
+    },
+  );
+
+  it('tells by its address at run time where that is a token', () => {
+    const image = Token.asString({ Ref: 'Image' });
+    const text = bootScript({ ...OPTIONS, server: { model: 'm', image } });
+    const { stdout } = spawnSync(
+      'bash',
+      [
+        '-c',
+        `${/^log_in\(\)[^]*?^}$/m.exec(text)![0]}
+aws() { echo "aws $*" >&2; }; docker() { echo "docker $*" >&2; }
+log_in model-server vllm:1 2>&1; echo "status $?"; log_in model-server ${ECR}/vllm:1 2>&1`,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stdout.split('\n')[0]).toBe('status 0');
+    expect(stdout).toContain('aws ecr get-login-password --region eu-west-1\n');
+    expect(text).toContain(`log_in model-server '${image}'`);
+  });
+
+  it('shares its machine with an agent from a private registry', async () => {
+    const concurrency = { ...CONTROL, agentImage: `${ECR}/agent:1` };
+    const instance = await serving({ concurrency });
+    await instance.until(() => instance.calls('docker run --rm --name target-control').length > 0);
+    const calls = instance.calls('');
+    expect(calls.findIndex((call) => call.startsWith('docker login'))).toBeLessThan(
+      calls.findIndex((call) => call.includes('--name target-control')),
+    );
+    expect(instance.calls('docker login')).toHaveLength(1);
+  });
+
   it('is reached through the agent where requests in flight are bounded', async () => {
     const instance = await serving({ concurrency: CONTROL });
     await instance.until(() => instance.calls('--name target-control').length > 0);
@@ -340,12 +417,22 @@ describe('the boot script', () => {
     ['plain', OPTIONS],
     ['with weights and token', WEIGHTS],
     ['with an agent, for a warm pool', { ...OPTIONS, concurrency: CONTROL, localDisks: false }],
+    [
+      'with images in ECR',
+      {
+        ...OPTIONS,
+        server: { model: 'm', image: `${ECR}/vllm:1` },
+        concurrency: { ...CONTROL, agentImage: `${ECR}/agent:1` },
+      },
+    ],
   ];
 
   (missing ? it.skip.each(variants) : it.each(variants))('has nothing for shellcheck to say: %s', (_, options) => {
     const script = bootScript(options);
     const files = filesOf(script);
-    const programs = ['lifecycle', 'run'].map((name) => files[`/opt/model-server/${name}`]!);
+    const programs = ['lifecycle', 'run', ...(options.concurrency ? ['control'] : [])].map(
+      (name) => files[`/opt/model-server/${name}`]!,
+    );
     for (const text of [script, ...programs]) {
       const { stdout, status } = spawnSync('shellcheck', ['--shell=bash', '-'], { input: text, encoding: 'utf8' });
       expect({ stdout, status }).toEqual({ stdout: '', status: 0 });

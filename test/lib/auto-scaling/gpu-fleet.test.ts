@@ -1,13 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { Duration, type Stack } from 'aws-cdk-lib';
-import { Match } from 'aws-cdk-lib/assertions';
+import { CfnParameter, Duration, type Stack } from 'aws-cdk-lib';
+import { Match, type Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import {
   Balancing,
   CapacityType,
+  type ConcurrencyControl,
   GpuFleet,
   type GpuFleetProps,
   ModelEndpoint,
@@ -26,6 +28,24 @@ function behindEndpoint(stack: Stack, fleetProps: Partial<GpuFleetProps>, endpoi
   const vpc = givenVpc(stack);
   const endpoint = new ModelEndpoint(stack, 'Endpoint', { vpc, ...endpointProps });
   new GpuFleet(stack, 'Fleet', { vpc, modelServer: MODEL, ...fleetProps }).attachTo(endpoint.targetGroup);
+}
+
+/** A fleet with such an image. */
+function templateWithImage(imageOf: (stack: Stack) => string, concurrencyControl?: ConcurrencyControl) {
+  return templateOf((stack) => {
+    const modelServer = { ...MODEL, image: imageOf(stack) };
+    new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer, concurrencyControl });
+  });
+}
+
+/** What the instances of a template may pull. */
+function pullable(template: Template): unknown {
+  const policies = Object.values(template.findResources('AWS::IAM::Policy')) as {
+    Properties: { PolicyDocument: { Statement: { Action: string | string[]; Resource: unknown }[] } };
+  }[];
+  return policies
+    .flatMap(({ Properties }) => Properties.PolicyDocument.Statement)
+    .find(({ Action }) => Action.includes('ecr:BatchGetImage'))?.Resource;
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
@@ -282,6 +302,71 @@ describe('a GPU fleet', () => {
       },
     });
   });
+
+  it('pulls its images from the repositories of ECR that they lie in, and from no other', () => {
+    const registry = '123456789012.dkr.ecr.eu-west-1.amazonaws.com';
+    const private_ = templateWithImage(() => `${registry}/team/vllm:1`, { agentImage: `${registry}/agent@sha256:ab` });
+    const arn = (name: string) => ({
+      'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, `:ecr:eu-west-1:123456789012:repository/${name}`]],
+    });
+    private_.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: {
+        Statement: [
+          {
+            Effect: 'Allow',
+            Action: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
+            Resource: [arn('agent'), arn('team/vllm')],
+          },
+          { Effect: 'Allow', Action: 'ecr:GetAuthorizationToken', Resource: '*' },
+        ],
+      },
+    });
+    private_.hasResource(GROUP, { DependsOn: Match.arrayWith([Match.stringLikeRegexp('^FleetRolePull')]) });
+    expect(JSON.stringify(private_.toJSON())).toContain(`log_in model-server ${registry}/team/vllm:1`);
+  });
+
+  it('pulls from a repository of the same app by its address, whose parts are tokens', () => {
+    const made = templateWithImage((stack) => new ecr.Repository(stack, 'Models').repositoryUriForTag('1'));
+    const part = (index: number) => ({
+      'Fn::Select': [index, { 'Fn::Split': [':', { 'Fn::GetAtt': [Match.stringLikeRegexp('^Models'), 'Arn'] }] }],
+    });
+    const parts = [
+      ...['arn:', { Ref: 'AWS::Partition' }, ':ecr:', part(3), ':', part(4)],
+      ...[':repository/', { Ref: Match.stringLikeRegexp('^Models') }],
+    ];
+    made.hasResourceProperties('AWS::IAM::Policy', {
+      PolicyDocument: { Statement: Match.arrayWith([Match.objectLike({ Resource: { 'Fn::Join': ['', parts] } })]) },
+    });
+    expect(JSON.stringify(made.toJSON())).toContain('log_in model-server');
+    const named = templateWithImage((stack) =>
+      ecr.Repository.fromRepositoryName(stack, 'Models', 'team/vllm').repositoryUriForDigest('sha256:ab'),
+    );
+    const [from, account] = [{ Ref: 'AWS::Region' }, { Ref: 'AWS::AccountId' }];
+    expect(pullable(named)).toEqual({
+      'Fn::Join': ['', ['arn:', { Ref: 'AWS::Partition' }, ':ecr:', from, ':', account, ':repository/team/vllm']],
+    });
+  });
+
+  it('pulls an image that is known at deployment only where the user grants it', () => {
+    const given = templateWithImage((stack) => new CfnParameter(stack, 'Image').valueAsString);
+    expect(pullable(given)).toBeUndefined();
+    expect(JSON.stringify(given.toJSON())).toContain('log_in model-server');
+    const granted = templateOf((stack) => {
+      const image = new CfnParameter(stack, 'Image').valueAsString;
+      const fleet = new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: { ...MODEL, image } });
+      ecr.Repository.fromRepositoryName(stack, 'Models', 'vllm').grantPull(fleet);
+    });
+    expect(pullable(granted)).toBeDefined();
+  });
+
+  it.each(['vllm/vllm-openai:v0.11.0', 'public.ecr.aws/team/vllm:1', 'registry.example.com:5000/a.dkr.ecr.b.c/d:1'])(
+    'needs no permission to pull %s',
+    (image) => {
+      const template = templateWithImage(() => image);
+      expect(pullable(template)).toBeUndefined();
+      expect(JSON.stringify(template.toJSON())).not.toContain('log_in');
+    },
+  );
 
   it('is looked at as often as target tracking can where it runs', () => {
     const slow = templateWith({ scalingPeriod: Duration.seconds(60) });

@@ -25,7 +25,7 @@ function acknowledged(): Set<string> {
   new InferencePlatform(stack, 'Platform', { policy, fleets: FLEETS });
   new GpuFleet(stack, 'Fleet', {
     vpc: givenVpc(stack),
-    modelServer: { model: 'Qwen/Qwen3-8B' },
+    modelServer: { model: 'Qwen/Qwen3-8B', image: '111122223333.dkr.ecr.us-east-1.amazonaws.com/vllm:1' },
     capacityTypes: [CapacityType.RESERVATION],
     capacityReservationGroups: ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'],
   });
