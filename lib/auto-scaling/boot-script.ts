@@ -81,10 +81,13 @@ chmod 0600 ${home}/tls/key.pem
 
 systemctl enable --now model-server.service
 ${concurrency ? 'systemctl enable --now target-control.service\n' : ''}
-# Metrics of GPU and server
-rpm -q amazon-cloudwatch-agent >/dev/null || dnf install -y -q amazon-cloudwatch-agent
+# Metrics of GPU and server. The instance serves without them, and another one would not have them either.
 PATH=$PATH:/opt/aws/amazon-cloudwatch-agent/bin
-amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:${home}/agent.json
+if ! command -v amazon-cloudwatch-agent-ctl >/dev/null && ! dnf install -y -q amazon-cloudwatch-agent; then
+  ${home}/lifecycle say 'no metrics of GPU and server: dnf cannot install amazon-cloudwatch-agent, have it in the image'
+elif ! amazon-cloudwatch-agent-ctl -a fetch-config -m ec2 -s -c file:${home}/agent.json; then
+  ${home}/lifecycle say 'no metrics of GPU and server: amazon-cloudwatch-agent does not start, see its log'
+fi
 `;
   if (script.length > MAX_LENGTH) {
     throw new Error(

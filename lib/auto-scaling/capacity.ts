@@ -50,7 +50,13 @@ export function mixedInstances(
   launchTemplate: ec2.ILaunchTemplate,
   minCapacity: number,
 ): autoscaling.MixedInstancesPolicy {
-  const { instanceRequirements, instanceWeights } = settings;
+  const { instanceRequirements: given, instanceWeights } = settings;
+  // Without these, chips of AWS, AMD and others match, which the driver of the image does not know.
+  const instanceRequirements = given && {
+    ...given,
+    acceleratorManufacturers: given.acceleratorManufacturers ?? ['nvidia'],
+    acceleratorTypes: given.acceleratorTypes ?? ['gpu'],
+  };
   const spot = usesSpot(settings);
   return {
     launchTemplate,

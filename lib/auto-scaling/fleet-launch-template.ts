@@ -9,7 +9,7 @@ import type { FleetSettings } from './fleet-settings';
 /** AWS Deep Learning Base AMI: NVIDIA driver, Docker with the NVIDIA runtime, Amazon Linux 2023. */
 const GPU_IMAGE = '/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id';
 
-/** The volume of that image. gp3 takes a quarter of a MiB/s for each operation per second. */
+/** The root volume, by the device name of that image. gp3 takes a quarter of a MiB/s for each operation per second. */
 const ROOT_VOLUME = { deviceName: '/dev/xvda', throughput: 500, iops: 4000 };
 
 /** What a launch template takes from the fleet around it. */
@@ -44,7 +44,7 @@ export function fleetLaunchTemplate(
     detailedMonitoring: true,
     blockDevices: [
       {
-        deviceName,
+        deviceName: settings.rootDeviceName ?? deviceName,
         volume: ec2.BlockDeviceVolume.ebs(settings.volumeSize ?? 200, {
           volumeType: ec2.EbsDeviceVolumeType.GP3,
           throughput,

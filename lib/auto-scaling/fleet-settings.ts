@@ -52,7 +52,7 @@ export interface FleetSettings {
 
   /**
    * Instance types that can serve the model, in order of preference: the next one is taken where a zone has run out of
-   * the one before.
+   * the one before. They must have GPUs of NVIDIA and, without a `machineImage`, processors of x86_64.
    *
    * @default - g6.xlarge, g5.xlarge: one GPU with 24 GB each
    */
@@ -67,7 +67,8 @@ export interface FleetSettings {
   readonly instanceWeights?: Record<string, number>;
 
   /**
-   * Takes any type with these attributes, in place of `instanceTypes`. `acceleratorCount.min` must be at least 1.
+   * Takes any type with these attributes, in place of `instanceTypes`. `acceleratorCount.min` must be at least 1;
+   * `acceleratorManufacturers` is `['nvidia']` and `acceleratorTypes` is `['gpu']`, given or not.
    *
    * @default - the listed types
    */
@@ -104,11 +105,20 @@ export interface FleetSettings {
   readonly spotPercentage?: number;
 
   /**
-   * Image of the instances, with NVIDIA driver, Docker and the NVIDIA runtime.
+   * Image of the instances: Amazon Linux 2023, or another Linux with systemd, with NVIDIA driver, Docker, the NVIDIA
+   * runtime, AWS CLI and OpenSSL. Where there is no dnf, it must hold the CloudWatch agent, or there are no metrics.
    *
-   * @default - the newest AWS Deep Learning Base AMI at each launch
+   * @default - the newest AWS Deep Learning Base AMI for x86_64 at each launch, which is Amazon Linux 2023
    */
   readonly machineImage?: ec2.IMachineImage;
+
+  /**
+   * Device name of the root volume in `machineImage`. With another one, the image's own volume stays as small as it is,
+   * and unencrypted, beside the one that is made here.
+   *
+   * @default '/dev/xvda' - that of Amazon Linux; Ubuntu has '/dev/sda1'
+   */
+  readonly rootDeviceName?: string;
 
   /**
    * The least number of instances. 0 is for fleets that work off a queue, by which `FleetScaling` wakes them.

@@ -125,12 +125,14 @@ drain() {
   complete drain CONTINUE "$hook_within"
 }
 
-if [[ \${1:-} == abandon ]]; then
-  give_up "$2"
-else
-  launch
-  until leaving; do sleep "$POLL_SECONDS"; done
-  drain
-fi
+case \${1:-} in
+  abandon) give_up "$2" ;;
+  say) say "$2" ;;
+  *)
+    launch
+    until leaving; do sleep "$POLL_SECONDS"; done
+    drain
+    ;;
+esac
 `;
 }

@@ -1,6 +1,7 @@
 import { Duration, Token } from 'aws-cdk-lib';
 import { CapacityType, capacityTypesOf, defaultInstanceTypes, usesReservations, usesSpot } from './capacity';
 import type { FleetSettings } from './fleet-settings';
+import { hasNoNvidiaGpu, isArm64 } from './gpu-types';
 
 /** Longest time that a launch hook waits, less what passes before the first command of a boot. */
 const MAX_BOOT = Duration.minutes(115);
@@ -32,6 +33,7 @@ export function validateFleet(settings: FleetSettings, size: FleetSize, drainTim
   duration('bootTime', settings.bootTime ?? Duration.minutes(15), Duration.minutes(1), MAX_BOOT);
   duration('drainTime', drainTime, Duration.seconds(10), MAX_DRAIN);
   validateServer(settings);
+  validateImage(settings);
   validateInstances(settings);
   validateCapacityTypes(settings);
   validateWarmPool(settings);
@@ -102,6 +104,30 @@ function validateServer({ modelServer }: FleetSettings): void {
   }
 }
 
+function validateImage({ machineImage, rootDeviceName: device, instanceTypes }: FleetSettings): void {
+  if (device !== undefined && !Token.isUnresolved(device) && !/^\/dev\/\w+$/.test(device)) {
+    throw new Error(
+      `rootDeviceName must be the device of the image's root volume, such as "/dev/sda1", got "${device}"`,
+    );
+  }
+  if (device !== undefined && !machineImage) {
+    throw new Error('rootDeviceName goes with machineImage: the default image has "/dev/xvda", leave it out');
+  }
+  for (const type of (instanceTypes ?? []).map(String)) {
+    if (Token.isUnresolved(type)) continue;
+    if (hasNoNvidiaGpu(type)) {
+      throw new Error(
+        `instanceTypes must have GPUs of NVIDIA, and "${type}" has none: the model server needs one, as g6.xlarge has`,
+      );
+    }
+    if (!machineImage && isArm64(type)) {
+      throw new Error(
+        `instanceTypes must be x86_64 with the default image, and "${type}" is arm64: give a machineImage for arm64, or another type`,
+      );
+    }
+  }
+}
+
 function validateInstances({ instanceTypes, instanceWeights, instanceRequirements }: FleetSettings): void {
   if (instanceTypes?.length === 0) {
     throw new Error('instanceTypes must list at least one type, got none: leave it out for g6.xlarge and g5.xlarge');
@@ -118,6 +144,8 @@ function validateInstances({ instanceTypes, instanceWeights, instanceRequirement
         'instanceRequirements.acceleratorCount.min must be at least 1, or instances without a GPU would match',
       );
     }
+    requireOnly('nvidia', 'acceleratorManufacturers', instanceRequirements.acceleratorManufacturers);
+    requireOnly('gpu', 'acceleratorTypes', instanceRequirements.acceleratorTypes);
   }
   if (!instanceWeights) return;
   const types = (instanceTypes ?? defaultInstanceTypes()).map(String);
@@ -132,6 +160,14 @@ function validateInstances({ instanceTypes, instanceWeights, instanceRequirement
   if (stranger !== undefined) {
     throw new Error(`instanceWeights["${stranger}"] must be one of instanceTypes (${types.join(', ')})`);
   }
+}
+
+function requireOnly(value: string, name: string, given: string[] | undefined): void {
+  if (given === undefined || Token.isUnresolved(given)) return;
+  if (given.length > 0 && given.every((one) => one === value || Token.isUnresolved(one))) return;
+  throw new Error(
+    `instanceRequirements.${name} must be ["${value}"], got ${JSON.stringify(given)}: image and model server run on GPUs of NVIDIA only; leave it out`,
+  );
 }
 
 function validateCapacityTypes(settings: FleetSettings): void {

@@ -91,6 +91,27 @@ describe('an instance that boots', () => {
     expect(instance.calls('/health').at(-1)).toMatch(/-m 30 -o \/dev\/null https:\/\/model-server:8000\/health$/);
   });
 
+  it.each([
+    ['cannot be installed', 'dnf-fails', 'dnf cannot install amazon-cloudwatch-agent, have it in the image'],
+    ['does not start', 'agent-fails', 'amazon-cloudwatch-agent does not start, see its log'],
+  ])('serves without metrics, and says why, where the agent %s', async (_, failure, reason) => {
+    const instance = instanceOf();
+    instance.put(failure, '');
+    instance.hasInFlight(0, 0);
+    expect(await instance.start('answers')).toBe(0);
+    await instance.until(() => instance.completed().length > 0);
+    expect(instance.completed()).toEqual(['launch CONTINUE']);
+    expect(instance.calls(`no metrics of GPU and server: ${reason}`)).toHaveLength(1);
+  });
+
+  it('takes the agent that the image has', async () => {
+    const instance = instanceOf();
+    instance.hasAgent();
+    expect(await instance.start('answers')).toBe(0);
+    expect(instance.calls('dnf ')).toEqual([]);
+    expect(instance.calls('agent -a fetch-config')).toHaveLength(1);
+  });
+
   it('waits for a model that takes its time', async () => {
     const instance = instanceOf();
     await instance.start('loads');

@@ -49,6 +49,7 @@ function pullable(template: Template): unknown {
 }
 
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
+const ANY_GPU = { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 }, acceleratorCount: { min: 1 } };
 const RESERVED = ['arn:aws:resource-groups:us-east-1:111122223333:group/gpus'];
 
 describe('a GPU fleet', () => {
@@ -218,7 +219,15 @@ describe('a GPU fleet', () => {
       MixedInstancesPolicy: {
         InstancesDistribution: { OnDemandAllocationStrategy: 'lowest-price' },
         LaunchTemplate: {
-          Overrides: [{ InstanceRequirements: Match.objectLike({ AcceleratorCount: { Min: 1, Max: 1 } }) }],
+          Overrides: [
+            {
+              InstanceRequirements: Match.objectLike({
+                AcceleratorCount: { Min: 1, Max: 1 },
+                AcceleratorManufacturers: ['nvidia'],
+                AcceleratorTypes: ['gpu'],
+              }),
+            },
+          ],
         },
       },
     });
@@ -368,6 +377,43 @@ describe('a GPU fleet', () => {
     },
   );
 
+  it('has its root volume where the image has it', () => {
+    templateWith({
+      machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' }),
+      rootDeviceName: '/dev/sda1',
+    }).hasResourceProperties('AWS::EC2::LaunchTemplate', {
+      LaunchTemplateData: { BlockDeviceMappings: [Match.objectLike({ DeviceName: '/dev/sda1' })] },
+    });
+    template.hasResourceProperties('AWS::EC2::LaunchTemplate', {
+      LaunchTemplateData: { BlockDeviceMappings: [Match.objectLike({ DeviceName: '/dev/xvda' })] },
+    });
+  });
+
+  it.each(['p6-b200.48xlarge', 'p5en.48xlarge', 'gr6.4xlarge', 'g6f.xlarge', 'q1.large'])(
+    'takes %s, which has GPUs or is not known',
+    (type) => {
+      expect(() => templateWith({ instanceTypes: [new ec2.InstanceType(type)] })).not.toThrow();
+    },
+  );
+
+  it.each(['m5.large', 'c7i-flex.large', 'inf2.xlarge', 'trn2u.48xlarge', 'u7i-12tb.224xlarge', 'g4ad.xlarge'])(
+    'refuses %s, which has no GPU of NVIDIA',
+    (type) => {
+      expect(() => templateWith({ instanceTypes: [new ec2.InstanceType(type)] })).toThrow(
+        `instanceTypes must have GPUs of NVIDIA, and "${type}" has none`,
+      );
+    },
+  );
+
+  it.each(['g5g.xlarge', 'p6e-gb200.36xlarge'])('takes %s with an image for arm64 only', (type) => {
+    const instanceTypes = [new ec2.InstanceType(type)];
+    expect(() => templateWith({ instanceTypes })).toThrow(
+      `instanceTypes must be x86_64 with the default image, and "${type}" is arm64`,
+    );
+    const machineImage = ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' });
+    expect(() => templateWith({ instanceTypes, machineImage })).not.toThrow();
+  });
+
   it('is looked at as often as target tracking can where it runs', () => {
     const slow = templateWith({ scalingPeriod: Duration.seconds(60) });
     const [policy] = Object.values(slow.findResources('AWS::AutoScaling::ScalingPolicy'));
@@ -459,6 +505,19 @@ describe('a GPU fleet', () => {
       { instanceRequirements: { vCpuCount: { min: 4 }, memoryMiB: { min: 16_384 } } },
       'instanceRequirements.acceleratorCount.min must be at least 1, or instances without a GPU would match',
     ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorManufacturers: ['nvidia', 'amd'] } },
+      'instanceRequirements.acceleratorManufacturers must be ["nvidia"], got ["nvidia","amd"]: image and model server run on GPUs of NVIDIA only; leave it out',
+    ],
+    [
+      { instanceRequirements: { ...ANY_GPU, acceleratorTypes: ['inference'] } },
+      'instanceRequirements.acceleratorTypes must be ["gpu"], got ["inference"]',
+    ],
+    [
+      { machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-1' }), rootDeviceName: 'sda1' },
+      'rootDeviceName must be the device of the image\'s root volume, such as "/dev/sda1", got "sda1"',
+    ],
+    [{ rootDeviceName: '/dev/sda1' }, 'rootDeviceName goes with machineImage'],
     [{ capacityTypes: [] }, 'capacityTypes must name each kind once, and at least one, got []'],
     [{ capacityTypes: [CapacityType.SPOT, CapacityType.ON_DEMAND] }, 'capacityTypes must have SPOT last'],
     [
