@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, type RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
@@ -85,6 +85,8 @@ export class PipelineFunctions {
     this.steps = this.add('Steps', {
       ...{ handler: 'pipeline-stage', description: `Plans, audits and publishes versions of the pipeline ${name}` },
       ...{ memorySize: 3072, timeout: Duration.minutes(15) },
+      // The keys of rules of uniqueness are sorted there: all that Lambda gives.
+      ephemeralStorageSize: Size.gibibytes(10),
       reach: {
         landing: [REFERENCES_PREFIX],
         objects: [[['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], ['']]],
@@ -125,6 +127,7 @@ export class PipelineFunctions {
       readonly description: string;
       readonly memorySize: number;
       readonly timeout: Duration;
+      readonly ephemeralStorageSize?: Size;
       readonly reach: Reach;
     },
   ): HandlerFunction {
