@@ -160,7 +160,7 @@ export class PipelineSteps {
       seconds[stage] = (seconds[stage] ?? 0) + spent;
     };
     const stages = prepareStages(
-      pipeline.stages,
+      pipeline,
       (stage) =>
         // A Glue job has done its work before: its records pass as they are.
         stage.work.kind === 'glueJob' ? eachRecord(false, (record) => [record]) : workerOf(stage, work),
