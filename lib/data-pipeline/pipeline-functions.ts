@@ -112,7 +112,8 @@ export class PipelineFunctions {
       // The version that the ARN names; a grant of the L2 would take in all others.
       this.worker.role.addToPolicy(new iam.PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: called }));
     }
-    vectors?.grantIndexes(this.steps, 'CreateIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors');
+    const actions = ['CreateIndex', 'GetIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors'];
+    vectors?.grantIndexes(this.steps, ...actions);
     this.allowListing(this.worker, props.landing, [REFERENCES_PREFIX]);
     this.allowListing(this.steps, props.landing, [...incoming, REFERENCES_PREFIX]);
   }

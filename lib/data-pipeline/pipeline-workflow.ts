@@ -108,15 +108,11 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
       ...(hasIndex && {
         Asked: {
           Type: 'Choice',
-          Choices: [{ Condition: expression('$exists($states.input.index)'), Next: 'IndexAgain' }],
+          Choices: [{ Condition: expression('$exists($states.input.index)'), Next: 'FillAgain' }],
           Default: first,
         },
         // After a roll-back: the data is published already.
-        IndexAgain: {
-          ...call({ step: 'index', version: expression('$states.input.index') }),
-          Assign: { index: expression('$states.result.Payload') },
-          Next: 'IsSwitched',
-        },
+        ...indexOf(expression('$states.context.Execution.Input.index'), 'Again', 'IsSwitched', call),
       }),
       ...legsOf(settings, partition),
       Audit: {
@@ -157,19 +153,13 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
       IsPublished: {
         Type: 'Choice',
         Choices: [{ Condition: expression(`$states.input.outcome = 'overtaken'`), Next: 'Overtaken' }],
-        Default: hasIndex ? 'Index' : 'Tidy',
+        Default: hasIndex ? 'Fill' : 'Tidy',
       },
       Overtaken: failure(
         'Overtaken',
         `'version ' & $audit.version & ' was overtaken: another run or a roll-back has moved the pointer since this run began'`,
       ),
-      ...(hasIndex && {
-        Index: {
-          ...call({ step: 'index', version: expression('$audit.version') }),
-          Assign: { index: expression('$states.result.Payload') },
-          Next: 'Tidy',
-        },
-      }),
+      ...(hasIndex && indexOf(expression('$audit.version'), '', 'Tidy', call)),
       Tidy: {
         ...call({ step: 'tidy', run: expression('$run') }),
         ...(hasIndex ? { Next: 'IsSwitched' } : { End: true }),
@@ -186,6 +176,28 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         ),
         Done: { Type: 'Succeed' },
       }),
+    },
+  };
+}
+
+/** Fills the index of a version, in as many calls as that takes, and switches to it. */
+function indexOf(
+  version: string,
+  own: string,
+  next: string,
+  call: (payload: object) => object,
+): Record<string, object> {
+  return {
+    [`Fill${own}`]: { ...call({ step: 'fill', version }), Next: `IsFilled${own}` },
+    [`IsFilled${own}`]: {
+      Type: 'Choice',
+      Choices: [{ Condition: expression('$states.input.isFilled'), Next: `Index${own}` }],
+      Default: `Fill${own}`,
+    },
+    [`Index${own}`]: {
+      ...call({ step: 'index', version }),
+      Assign: { index: expression('$states.result.Payload') },
+      Next: next,
     },
   };
 }
