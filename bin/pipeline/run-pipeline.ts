@@ -61,7 +61,7 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const work = workPorts(workspace, options);
   // What a stage lacks is said before anything is read.
   const context = { references: references.sets, ...(asOf !== undefined && { asOf: asOf.getTime() }) };
-  prepareStages(pipeline.stages, (stage) => workerOf(stage, work), context);
+  prepareStages(pipeline, (stage) => workerOf(stage, work), context);
   const steps = new PipelineSteps({
     ...{ pipeline, store, work },
     pointers: workspace.pointers,

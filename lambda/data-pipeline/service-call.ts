@@ -33,25 +33,37 @@ export interface BalancerAnswer {
   readonly isBase64Encoded: false;
 }
 
+/** Whether an answer can be sent to whoever asks. */
+export type Fits = (body: object) => boolean;
+
+/**
+ * As many bytes as a load balancer takes of a function, its answer as a whole: 1 MB, and what is larger is a 502.
+ * https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
+ */
+const MOST_ANSWER_BYTES = 1_000_000;
+
 /**
  * Answers a call of a service, from a load balancer as HTTP, or from whoever may invoke the function as an object. A
- * refusal has the form of OpenAI's errors, which the gateway passes on with its words.
+ * refusal has the form of OpenAI's errors, which the gateway passes on with its words. An answer that is too large for the load
+ * balancer is one: the failure that it would be there opens the breaker for everybody.
  *
  * @param event what the function was invoked with: the request itself, unless it comes from a load balancer
- * @param serve answers a request; throws {@link BadRequest} for one that is wrong, {@link NothingPublished} where it is too early
+ * @param serve answers a request; throws {@link BadRequest} for one that is wrong, {@link NothingPublished} where it is too early;
+ *   is given what tells whether an answer is small enough, to say better what to ask for
  * @param failed told of every other failure, which is answered with 503 so that the gateway's breaker counts it
  */
 export async function answerService(
   event: unknown,
-  serve: (request: unknown) => Promise<object>,
+  serve: (request: unknown, fits: Fits) => Promise<object>,
   failed: (error: unknown) => void,
 ): Promise<object> {
-  if (!isBalancerEvent(event)) return serve(event);
+  if (!isBalancerEvent(event)) return serve(event, () => true);
   if (event.httpMethod !== 'POST') return refusal(405, `the method must be POST, got ${event.httpMethod}`);
   const request = bodyOf(event);
   if (request === undefined) return refusal(400, 'the body must be JSON');
   try {
-    return answer(200, await serve(request));
+    const body = await serve(request, fitsBalancer);
+    return fitsBalancer(body) ? answer(200, body) : refusal(400, 'the answer would be larger than 1 MB: ask for less');
   } catch (error) {
     if (error instanceof BadRequest) return refusal(400, error.message, { param: error.param });
     if (error instanceof NothingPublished) return refusal(404, error.message, { code: 'nothing_published' });
@@ -63,6 +75,10 @@ export async function answerService(
 function isBalancerEvent(event: unknown): event is BalancerEvent {
   const context = (event as { readonly requestContext?: { readonly elb?: unknown } } | null)?.requestContext;
   return typeof context?.elb === 'object';
+}
+
+function fitsBalancer(body: object): boolean {
+  return Buffer.byteLength(JSON.stringify(answer(200, body))) <= MOST_ANSWER_BYTES;
 }
 
 function bodyOf({ body, isBase64Encoded }: BalancerEvent): unknown {

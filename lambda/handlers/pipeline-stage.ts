@@ -1,6 +1,7 @@
 import { auditLines, indexLine, publishedLine, stageLines } from '../data-pipeline/pipeline-lines';
 import { assertRedrivable } from '../data-pipeline/running/legs';
-import type { Audit, RunRequest } from '../data-pipeline/running/steps';
+import type { RunRequest } from '../data-pipeline/running/run-request';
+import type { Audit } from '../data-pipeline/running/steps';
 import type { ShardPlan } from '../data-pipeline/reading/shard-plan';
 import { lineWriter } from '../observability/line-writer';
 import { pipelineOf, pipelineSteps, queryEmbedder, runFiles, vectorIndexes } from '../pipeline-store/environment';
@@ -20,7 +21,7 @@ type StageEvent =
   | { readonly step: 'handOver'; readonly leg: number; readonly run: string; readonly prefix: string }
   | { readonly step: 'audit' | 'tidy'; readonly run: string }
   | { readonly step: 'publish'; readonly run: string; readonly sequence: number; readonly again: boolean }
-  | { readonly step: 'index'; readonly version: string }
+  | { readonly step: 'fill' | 'index'; readonly version: string }
   | { readonly BatchInput: { readonly run: string } & RunInput; readonly Items: readonly ShardPlan[] };
 
 const environment = process.env;
@@ -34,8 +35,14 @@ const names = {
 };
 const writeLine = lineWriter(process.stdout);
 
+/** A part of a version is read and put into the index in this time. */
+const LAST_MINUTES_MS = 300_000;
+
 /** Entry point of the state machine: takes one step of a run. */
-export async function handler(event: StageEvent): Promise<object> {
+export async function handler(
+  event: StageEvent,
+  context: { readonly getRemainingTimeInMillis: () => number },
+): Promise<object> {
   if ('BatchInput' in event) {
     const { leg, run, prefix, isJobOutput } = event.BatchInput;
     const { read, seconds } = await legs[leg]!.shards(run, event.Items, runFiles(environment, prefix, isJobOutput));
@@ -61,6 +68,12 @@ export async function handler(event: StageEvent): Promise<object> {
       writeLine(publishedLine(publication, Date.now(), names));
       return publication;
     }
+    case 'fill':
+      return steps.fill(
+        event.version,
+        vectorIndexes(environment, pipeline),
+        () => context.getRemainingTimeInMillis() > LAST_MINUTES_MS,
+      );
     case 'index': {
       const change = await steps.index(
         event.version,

@@ -17,7 +17,7 @@ const retriever = new Retriever(pipeline.name, pipeline.retrieval?.results ?? 10
 export function handler(event: unknown): Promise<object> {
   return answerService(
     event,
-    (request) => retriever.retrieve(request),
+    (request, fits) => retriever.retrieve(request, fits),
     (error) => {
       const message = error instanceof Error ? error.message : String(error);
       writeLine(

@@ -14,9 +14,6 @@ const VECTORS_PER_MS = 2;
 /** The vectors are kept in 32 bits, which so many digits say exactly. */
 const DIGITS = 9;
 
-/** As many keys of metadata as an index may keep without filtering by them. */
-const MOST_UNFILTERED = 10;
-
 /** Indexes of an S3 vector bucket. */
 export class VectorBucketIndexes implements VectorIndexes {
   /** @param fields what is kept beside vectors: given back, and not filtered by, so that it may be long */
@@ -31,24 +28,30 @@ export class VectorBucketIndexes implements VectorIndexes {
     name: string,
     { dimensions, distance }: { readonly dimensions: number; readonly distance: VectorDistance },
   ): Promise<VectorIndex> {
-    // What a run that was cut off left there is void.
-    await this.drop(name);
-    const unfiltered = this.fields.slice(0, MOST_UNFILTERED);
-    await this.call('CreateIndex', {
-      indexName: name,
-      dataType: 'float32',
-      dimension: dimensions,
-      distanceMetric: distance === VectorDistance.COSINE ? 'cosine' : 'euclidean',
-      ...(unfiltered.length > 0 && { metadataConfiguration: { nonFilterableMetadataKeys: unfiltered } }),
-    });
-    return this.index(name);
+    const { fields } = this;
+    try {
+      await this.call('CreateIndex', {
+        indexName: name,
+        dataType: 'float32',
+        dimension: dimensions,
+        distanceMetric: distance === VectorDistance.COSINE ? 'cosine' : 'euclidean',
+        ...(fields.length > 0 && { metadataConfiguration: { nonFilterableMetadataKeys: fields } }),
+      });
+    } catch (error) {
+      if (!isThere(error)) throw error;
+    }
+    const index = await this.open(name);
+    if (!index) throw new Error(`the index ${name} was dropped just as it was made`);
+    return index;
   }
 
   /** {@inheritDoc VectorIndexes.open} */
   public async open(name: string): Promise<VectorIndex | undefined> {
     try {
-      await this.call('GetIndex', { indexName: name });
-      return this.index(name);
+      const { index } = (await this.call('GetIndex', { indexName: name })) as {
+        readonly index: { readonly creationTime: number };
+      };
+      return this.index(name, String(index.creationTime));
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
@@ -64,8 +67,9 @@ export class VectorBucketIndexes implements VectorIndexes {
     }
   }
 
-  private index(name: string): VectorIndex {
+  private index(name: string, identity: string): VectorIndex {
     return {
+      identity,
       put: async (vectors) => {
         for (const some of callsOf(vectors)) {
           const calling = this.call('PutVectors', { indexName: name, vectors: some });
@@ -116,6 +120,10 @@ function* callsOf(vectors: readonly IndexedVector[]): Generator<object[]> {
     bytes += size;
   }
   if (some.length > 0) yield some;
+}
+
+function isThere(error: unknown): boolean {
+  return error instanceof AwsError && (error.status === 409 || error.code === 'ConflictException');
 }
 
 function isMissing(error: unknown): boolean {

@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, type RemovalPolicy, Size, Stack } from 'aws-cdk-lib';
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
@@ -87,6 +87,8 @@ export class PipelineFunctions {
     this.steps = this.add('Steps', {
       ...{ handler: 'pipeline-stage', description: `Plans, audits and publishes versions of the pipeline ${name}` },
       ...{ memorySize: 3072, timeout: Duration.minutes(15) },
+      // The keys of rules of uniqueness are sorted there: all that Lambda gives.
+      ephemeralStorageSize: Size.gibibytes(10),
       reach: {
         landing: [REFERENCES_PREFIX],
         objects: [[['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], ['']]],
@@ -112,7 +114,8 @@ export class PipelineFunctions {
       // The version that the ARN names; a grant of the L2 would take in all others.
       this.worker.role.addToPolicy(new iam.PolicyStatement({ actions: ['lambda:InvokeFunction'], resources: called }));
     }
-    vectors?.grantIndexes(this.steps, 'CreateIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors');
+    const actions = ['CreateIndex', 'GetIndex', 'DeleteIndex', 'PutVectors', 'QueryVectors', 'GetVectors'];
+    vectors?.grantIndexes(this.steps, ...actions);
     // Of a file that it may not read, the worker finds out what the scan says, and whether it is still the same.
     const scanned = props.scansLanding ? incoming : [];
     if (scanned.length > 0) this.allowObjects(this.worker, props.landing, ['s3:GetObjectTagging'], scanned);
@@ -130,6 +133,7 @@ export class PipelineFunctions {
       readonly description: string;
       readonly memorySize: number;
       readonly timeout: Duration;
+      readonly ephemeralStorageSize?: Size;
       readonly reach: Reach;
     },
   ): HandlerFunction {

@@ -120,15 +120,11 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
       ...(hasIndex && {
         Asked: {
           Type: 'Choice',
-          Choices: [{ Condition: expression('$exists($states.input.index)'), Next: 'IndexAgain' }],
+          Choices: [{ Condition: expression('$exists($states.input.index)'), Next: 'FillAgain' }],
           Default: first,
         },
         // After a roll-back: the data is published already.
-        IndexAgain: {
-          ...call({ step: 'index', version: expression('$states.input.index') }),
-          Assign: { index: expression('$states.result.Payload') },
-          Next: 'IsSwitched',
-        },
+        ...indexOf(expression('$states.context.Execution.Input.index'), 'Again', 'IsSwitched', call),
       }),
       ...legsOf(settings, partition),
       Audit: {
@@ -175,7 +171,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
           { Condition: expression(`$states.input.outcome = 'overtaken'`), Next: 'Overtaken' },
           { Condition: expression(`$states.input.outcome = 'rolledBack'`), Next: 'RolledBack' },
         ],
-        Default: hasIndex ? 'Index' : 'Tidy',
+        Default: hasIndex ? 'Fill' : 'Tidy',
       },
       Overtaken: failure(
         'Overtaken',
@@ -185,13 +181,7 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         'RolledBack',
         `'version ' & $audit.version & ' was rolled back from, and is not published again: mend what made it, or start an execution with {"again": true}'`,
       ),
-      ...(hasIndex && {
-        Index: {
-          ...call({ step: 'index', version: expression('$audit.version') }),
-          Assign: { index: expression('$states.result.Payload') },
-          Next: 'Tidy',
-        },
-      }),
+      ...(hasIndex && indexOf(expression('$audit.version'), '', 'Tidy', call)),
       Tidy: {
         ...call({ step: 'tidy', run: expression('$run') }),
         ...(hasIndex ? { Next: 'IsSwitched' } : { End: true }),
@@ -208,6 +198,28 @@ export function workflowOf(scope: Construct, settings: WorkflowSettings): Readon
         ),
         Done: { Type: 'Succeed' },
       }),
+    },
+  };
+}
+
+/** Fills the index of a version, in as many calls as that takes, and switches to it. */
+function indexOf(
+  version: string,
+  own: string,
+  next: string,
+  call: (payload: object) => object,
+): Record<string, object> {
+  return {
+    [`Fill${own}`]: { ...call({ step: 'fill', version }), Next: `IsFilled${own}` },
+    [`IsFilled${own}`]: {
+      Type: 'Choice',
+      Choices: [{ Condition: expression('$states.input.isFilled'), Next: `Index${own}` }],
+      Default: `Fill${own}`,
+    },
+    [`Index${own}`]: {
+      ...call({ step: 'index', version }),
+      Assign: { index: expression('$states.result.Payload') },
+      Next: next,
     },
   };
 }

@@ -1,5 +1,4 @@
 import { VectorDistance } from '../../../lib/policy';
-import { sha256 } from '../digest';
 import type { ObjectStore } from '../storage';
 import type { IndexedVector, Match, VectorIndex, VectorIndexes } from './vector-index';
 
@@ -132,9 +131,4 @@ function euclideanDistance(a: readonly number[], b: Float32Array): number {
   let squares = 0;
   for (let i = 0; i < b.length; i++) squares += (a[i]! - b[i]!) ** 2;
   return Math.sqrt(squares);
-}
-
-/** The name of a version's index. */
-export function indexName(pipeline: string, version: string): string {
-  return `${pipeline}-${sha256(version).slice(0, 12)}`;
 }

@@ -1,5 +1,5 @@
 import { isRecord, show } from '../../../lib/policy/fields';
-import { BadRequest, NothingPublished } from '../service-call';
+import { BadRequest, type Fits, NothingPublished } from '../service-call';
 import type { PointerStore } from '../storage';
 import { activeIndex } from './switch-index';
 import type { Match, VectorIndexes } from './vector-index';
@@ -49,9 +49,10 @@ export class Retriever {
   /**
    * Answers `{"query", "results"}`.
    *
-   * @throws BadRequest for a request that is wrong; NothingPublished where no index is active; otherwise where it cannot be asked
+   * @param fits whether an answer is small enough to be sent
+   * @throws BadRequest for a request that is wrong, or asks for more than can be sent; NothingPublished where no index is active; otherwise where it cannot be asked
    */
-  public async retrieve(request: unknown): Promise<Retrieved> {
+  public async retrieve(request: unknown, fits: Fits = () => true): Promise<Retrieved> {
     const { query, results } = this.parse(request);
     const [active, [vector]] = await Promise.all([this.activeNow(), this.ports.embed([query])]);
     let index = await this.ports.indexes.open(active.index);
@@ -64,7 +65,14 @@ export class Retriever {
       ({ version } = next);
     }
     if (!index) throw new Error(`the index of version ${version} is gone`);
-    return { version, matches: await index.query(vector!, results) };
+    const matches = await index.query(vector!, results);
+    const first = (count: number) => ({ version, matches: matches.slice(0, count) });
+    if (fits(first(results))) return first(results);
+    const most = largest(matches.length, (count) => fits(first(count)));
+    throw new BadRequest(
+      `results must be at most ${most} for this query, got ${results}: more of the records that are nearest to it are larger than the 1 MB of an answer`,
+      'results',
+    );
   }
 
   private async activeNow(): Promise<{ readonly index: string; readonly version: string }> {
@@ -90,4 +98,15 @@ export class Retriever {
     }
     return { query, results: results as number };
   }
+}
+
+/** The largest number that holds, of 0 to before `end`: 0 holds, and each does that is smaller than one that does. */
+function largest(end: number, holds: (count: number) => boolean): number {
+  let [least, beyond] = [0, end];
+  while (beyond - least > 1) {
+    const middle = Math.floor((least + beyond) / 2);
+    if (holds(middle)) least = middle;
+    else beyond = middle;
+  }
+  return least;
 }

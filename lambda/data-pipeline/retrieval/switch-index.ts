@@ -1,8 +1,9 @@
 import type { ResolvedRetrieval } from '../../../lib/policy/pipeline/pipeline-defaults';
-import type { ObjectStore, Pointer, PointerStore } from '../storage';
-import { type PublishedVersion, recordsOf } from '../versions/read-published';
-import { indexName } from './exact-indexes';
-import type { IndexedVector, VectorIndex, VectorIndexes } from './vector-index';
+import { sha256 } from '../digest';
+import type { Pointer, PointerStore } from '../storage';
+import type { PublishedVersion } from '../versions/read-published';
+import { fillIndex, type FillPorts, forgetFilling } from './fill-index';
+import type { VectorIndex } from './vector-index';
 
 /** A query whose page is known. */
 export interface GoldenQuery {
@@ -12,9 +13,7 @@ export interface GoldenQuery {
 }
 
 /** What the switch needs from outside. */
-export interface SwitchPorts {
-  readonly store: ObjectStore;
-  readonly indexes: VectorIndexes;
+export interface SwitchPorts extends FillPorts {
   readonly embed: (texts: readonly string[]) => Promise<number[][]>;
   /** Says which index answers. */
   readonly active: PointerStore;
@@ -34,15 +33,49 @@ export interface IndexSwitch {
   readonly overtakenBy?: string;
 }
 
+/** How far the index of a version has come. */
+export interface IndexFilling {
+  /** Whether it is time for the switch. */
+  readonly isFilled: boolean;
+  /** Parts of the version that are in it; 0 where there was nothing to fill. */
+  readonly parts: number;
+  /** Parts of the version. */
+  readonly total: number;
+}
+
 const QUERY_BATCH = 32;
+
+/** Characters of a pipeline's name in the name of an index, of which S3 Vectors takes 63. */
+const MOST_NAME = 50;
 
 /** Each flip that fails is one that another has made; so many cannot come in one switch but by a fault. */
 const MOST_FLIPS = 20;
 
 /**
- * Builds the index of a published version beside the one that answers, tries it on the golden set, and lets it take over as a
- * whole where it finds enough. The old index is dropped then; where it finds too little, the new one is. What is not in the
- * version is not in its index, so deletions take effect with the switch.
+ * Fills the index of a published version ahead of its switch, as far as the time goes; the next call goes on. There is
+ * nothing to fill for a version whose index answers already, or that readers see no more: the switch says which.
+ *
+ * @param mayGoOn whether there is time for another part, and for what comes after the last
+ */
+export async function fillAhead(
+  published: PublishedVersion,
+  settings: ResolvedRetrieval,
+  ports: Omit<SwitchPorts, 'embed'>,
+  mayGoOn: () => boolean,
+): Promise<IndexFilling> {
+  const { version, manifest } = published;
+  const total = manifest.shards.length;
+  const before = await ports.active.current();
+  if (before?.version === version || (await ports.shown()) !== version) return { isFilled: true, parts: 0, total };
+  const name = indexName(published, settings, before);
+  const { filled, parts } = await fillIndex(name, published, settings, ports, mayGoOn);
+  return { isFilled: filled !== undefined, parts, total };
+}
+
+/**
+ * Fills the index of a published version beside the one that answers, where that has not been done ahead, tries it on the
+ * golden set, and lets it take over as a whole where it finds enough. The old index is dropped then; where it finds too
+ * little, the new one is. What is not in the version is not in its index, so deletions take effect with the switch.
  *
  * The index follows the data: of two switches at the same time that of the version which readers see wins, whichever ends
  * last, and the other is told.
@@ -53,20 +86,40 @@ export async function switchIndex(
   settings: ResolvedRetrieval,
   ports: SwitchPorts,
 ): Promise<IndexSwitch> {
-  const { version, manifest } = published;
+  const { version } = published;
   const before = await ports.active.current();
   if (before?.version === version) return { index: nameOf(before), isSwitched: true, missed: [] };
-  // No two switches share a name, so that what one drops is never what another builds.
-  const index = indexName(manifest.pipeline, `${version} ${(before?.sequence ?? 0) + 1}`);
-  const built = await build(index, published, settings, ports);
-  const missed = await missedQueries(built, golden, settings.results, ports);
+  const index = indexName(published, settings, before);
+  const seen = await ports.shown();
+  if (seen !== version) {
+    await dropUnlessActive(index, ports);
+    return { index, isSwitched: false, missed: [], ...(seen !== undefined && { overtakenBy: seen }) };
+  }
+  const { filled } = await fillIndex(index, published, settings, ports);
+  if (!filled) throw new Error(`the index ${index} was dropped by another run while it was filled: start again`);
+  const missed = await missedQueries(filled, golden, settings.results, ports);
   const recall = golden.length === 0 ? undefined : 1 - missed.length / golden.length;
   const found = { index, ...(recall !== undefined && { recall }), missed };
   if (recall !== undefined && recall < settings.leastRecall) {
     await dropUnlessActive(index, ports);
     return { ...found, isSwitched: false };
   }
-  return { ...found, ...(await takeOver(version, index, ports)) };
+  const outcome = await takeOver(version, index, ports);
+  await forgetFilling(index, ports.store);
+  return { ...found, ...outcome };
+}
+
+/**
+ * The name of a version's index. It is another one after each switch, so that what a switch drops is never what one after
+ * it fills; and for other settings, so that what is found under a name is always what is put under it.
+ */
+export function indexName(
+  { version, manifest }: PublishedVersion,
+  { distance, fields }: Pick<ResolvedRetrieval, 'distance' | 'fields'>,
+  before: Pointer | undefined,
+): string {
+  const of = JSON.stringify([version, (before?.sequence ?? 0) + 1, distance, fields]);
+  return `${manifest.pipeline.slice(0, MOST_NAME)}-${sha256(of).slice(0, 12)}`;
 }
 
 async function takeOver(
@@ -99,8 +152,10 @@ async function takeOver(
 }
 
 /** Another run of the same version may have built the same index, and be ahead. */
-async function dropUnlessActive(index: string, { active, indexes }: SwitchPorts): Promise<void> {
-  if ((await active.current())?.index !== index) await indexes.drop(index);
+async function dropUnlessActive(index: string, { active, indexes, store }: SwitchPorts): Promise<void> {
+  if ((await active.current())?.index === index) return;
+  await indexes.drop(index);
+  await forgetFilling(index, store);
 }
 
 /** The index that answers, and the version that it holds; undefined before the first. */
@@ -113,26 +168,6 @@ export async function activeIndex(
 
 function nameOf({ index, version }: Pointer): string {
   if (index === undefined) throw new Error(`the pointer to the index of version ${version} does not name it`);
-  return index;
-}
-
-async function build(
-  name: string,
-  published: PublishedVersion,
-  { distance, fields }: ResolvedRetrieval,
-  { store, indexes }: SwitchPorts,
-): Promise<VectorIndex> {
-  const dimensions = published.manifest.embedding?.dimensions;
-  if (dimensions === undefined) throw new Error(`the version ${published.version} has no vectors`);
-  const index = await indexes.create(name, { dimensions, distance });
-  for await (const records of recordsOf(published, store)) {
-    const vectors = records.map((record): IndexedVector => {
-      const kept = fields.flatMap((field) => (record[field] === undefined ? [] : [[field, record[field]] as const]));
-      return { id: record.id as string, vector: record.embedding as number[], fields: Object.fromEntries(kept) };
-    });
-    await index.put(vectors);
-  }
-  await index.seal();
   return index;
 }
 

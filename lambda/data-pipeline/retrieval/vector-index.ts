@@ -18,6 +18,11 @@ export interface Match {
 
 /** One index, with vectors of one length. */
 export interface VectorIndex {
+  /**
+   * Tells the index from one that had its name before: what was put into it is in it while this stays the same. Undefined
+   * where each `create` begins with an empty one.
+   */
+  readonly identity?: string;
   /** Adds vectors; one of a known id takes the place of the old. */
   put(vectors: readonly IndexedVector[]): Promise<void>;
   /** Makes what was put last visible to queries, where that takes a step of its own. */
@@ -27,6 +32,7 @@ export interface VectorIndex {
 
 /** Makes and finds indexes, such as those of an S3 vector bucket. */
 export interface VectorIndexes {
+  /** Makes the index. One with an identity that is there already is taken as it is: it is being filled. */
   create(name: string, shape: { readonly dimensions: number; readonly distance: VectorDistance }): Promise<VectorIndex>;
   /** Undefined for an index that is not there, or was never sealed. */
   open(name: string): Promise<VectorIndex | undefined>;

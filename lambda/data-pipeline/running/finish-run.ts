@@ -64,7 +64,7 @@ export async function auditRun(
     quarantined: sum(({ quarantine }) => quarantine.records),
     faulty: sum(({ faulty }) => faulty),
   };
-  const embed = pipeline.stages.find(({ work }) => work.kind === 'embed')?.work;
+  const embed = pipeline.stages.findLast(({ work }) => work.kind === 'embed')?.work;
   const manifest: Manifest = {
     format: 1,
     pipeline: pipeline.name,

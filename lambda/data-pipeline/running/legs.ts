@@ -14,7 +14,7 @@ export interface LegAudit {
 /**
  * The parts of a pipeline between which Glue jobs work: each but the first begins with a job's stage, whose work is done
  * when the leg begins. It reads what the job has written, JSON lines, and holds it to the stage's output and rules. Where
- * the first stage is a job, there is no leg before it.
+ * the first stage is a job, there is no leg before it. An index is filled with what the last one gives.
  */
 export function legsOf(pipeline: ResolvedPipeline): ResolvedPipeline[] {
   const legs: ResolvedPipeline['stages'][number][][] = [];
@@ -23,11 +23,13 @@ export function legsOf(pipeline: ResolvedPipeline): ResolvedPipeline[] {
     if (stage.work.kind !== 'glueJob' && last) last.push(stage);
     else legs.push([stage]);
   }
-  return legs.map(([first, ...stages]) => {
-    if (first!.work.kind !== 'glueJob') return { ...pipeline, stages: [first!, ...stages] };
+  const { retrieval: _, ...unindexed } = pipeline;
+  return legs.map(([first, ...stages], i) => {
+    const whole = i === legs.length - 1 ? pipeline : unindexed;
+    if (first!.work.kind !== 'glueJob') return { ...whole, stages: [first!, ...stages] };
     const { output } = first!.contract;
     return {
-      ...pipeline,
+      ...whole,
       source: { ...pipeline.source, format: RecordFormat.JSON_LINES, endings: [''] },
       stages: [{ ...first!, contract: { ...first!.contract, input: output } }, ...stages],
     };

@@ -1,7 +1,8 @@
-import type { ResolvedStage } from '../../../lib/policy/pipeline/pipeline-defaults';
+import type { ResolvedPipeline, ResolvedStage } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { canonical, compileCheck, type ValueCheck } from '../../../lib/policy/pipeline/schema-check';
 import { FaultAction } from '../../../lib/policy';
 import type { DataRecord, Place } from '../reading/source-record';
+import { indexFault } from '../retrieval/indexed-vector';
 import type { Findings, Worker } from '../stages/work';
 import { compileRules, type RecordRule, type RuleContext, type UniqueRule } from './rule-checks';
 
@@ -60,20 +61,27 @@ export interface RunnableStage {
   readonly unique: readonly UniqueRule[];
 }
 
-/** Makes stages ready, once for a run. */
+/** Makes stages ready, once for a run. Where an index is filled, the last one gives nothing that no index takes. */
 export function prepareStages(
-  stages: readonly ResolvedStage[],
+  { stages, retrieval }: Pick<ResolvedPipeline, 'stages' | 'retrieval'>,
   workerOf: (stage: ResolvedStage) => Worker,
   context: RuleContext,
 ): RunnableStage[] {
-  return stages.map((stage, i) => ({
-    stage,
-    worker: workerOf(stage),
-    // What the stage before gives was checked as it came out, and the contract says that this stage accepts all of it.
-    ...(i === 0 && { checkInput: compileCheck(stage.contract.input) }),
-    checkOutput: isChecked(stage, i) ? () => undefined : compileCheck(stage.contract.output),
-    ...compileRules(stage.rules, context),
-  }));
+  return stages.map((stage, i) => {
+    const { records, unique } = compileRules(stage.rules, context);
+    const isIndexed = retrieval && i === stages.length - 1;
+    return {
+      stage,
+      worker: workerOf(stage),
+      // What the stage before gives was checked as it came out, and the contract says that this stage accepts all of it.
+      ...(i === 0 && { checkInput: compileCheck(stage.contract.input) }),
+      checkOutput: isChecked(stage, i) ? () => undefined : compileCheck(stage.contract.output),
+      records: isIndexed
+        ? [...records, { name: 'retrieval', check: (record: DataRecord) => indexFault(record, retrieval) }]
+        : records,
+      unique,
+    };
+  });
 }
 
 /** Whether what a stage gives is what was checked when it came in, against the same schema. */

@@ -5,7 +5,13 @@ import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import { type Finding, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
-import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
+import {
+  fillAhead,
+  type GoldenQuery,
+  type IndexFilling,
+  type IndexSwitch,
+  switchIndex,
+} from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
@@ -18,6 +24,7 @@ import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
 import { isAside, joinLegs } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
+import { mustCostAtMost, type RunRequest, timeOfRun } from './run-request';
 import { runShard } from './run-shard';
 import { linesOfObject, putLines } from './line-object';
 import type { ShardSummary } from './shard-summary';
@@ -28,18 +35,6 @@ import type { Spill } from './uniqueness';
 const PARALLEL_COPIES = 8;
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** What a run is asked to do. */
-export interface RunRequest {
-  /** The time that the run is for, RFC 3339. */
-  readonly asOf?: string;
-  /** A version, published or held back, whose quarantined records run again. */
-  readonly redrive?: string;
-  /** The most that the run may cost, by the price that the construct was given for a gigabyte. */
-  readonly mostCost?: number;
-  /** The run of the leg before, which gave a Glue job what it has worked on. */
-  readonly after?: string;
-}
 
 /** A run that is planned. It is small: what it names is in the store. */
 export interface PlannedRun {
@@ -107,7 +102,7 @@ export class PipelineSteps {
    * @throws where the run would cost more than it may, or there is nothing to redrive
    */
   public async plan(request: RunRequest, files: RunFiles): Promise<PlannedRun> {
-    const { pipeline, store, pointers, code, shardLimits } = this.ports;
+    const { pipeline, store, pointers, code, shardLimits, costPerGigabyte } = this.ports;
     const sequence = (await pointers.current())?.sequence ?? 0;
     const asOf = request.asOf === undefined ? undefined : timeOfRun(request.asOf);
     const isAfterJob = pipeline.stages[0]!.work.kind === 'glueJob';
@@ -131,7 +126,7 @@ export class PipelineSteps {
     const shards = redrive?.shards ?? [...planShards(found, pipeline.source, shardLimits)];
     const bytes = redrive ? redrive.bytes : found.reduce((sum, file) => sum + file.bytes, 0);
     // What a job has written is of the run that was let through before the job.
-    if (after === undefined) this.checkCost(bytes, request.mostCost);
+    if (after === undefined) mustCostAtMost(request.mostCost, bytes, costPerGigabyte);
     const staging = this.staging(run);
     if (redrive) await staging.writeKept(redrive.kept);
     await staging.writeRecord({ ...ingredients, shards: shards.map(({ index }) => index) });
@@ -163,7 +158,7 @@ export class PipelineSteps {
       seconds[stage] = (seconds[stage] ?? 0) + spent;
     };
     const stages = prepareStages(
-      pipeline.stages,
+      pipeline,
       (stage) =>
         // A Glue job has done its work before: its records pass as they are.
         stage.work.kind === 'glueJob' ? eachRecord(false, (record) => [record]) : workerOf(stage, work),
@@ -291,18 +286,27 @@ export class PipelineSteps {
     throw new Error(`the run ${run} has no audited version to publish`);
   }
 
-  /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
+  /**
+   * Fills the vector index of a published version ahead of its switch, from where the last call came to.
+   *
+   * @param mayGoOn whether there is time for another part of the version
+   */
+  public async fill(version: string, indexes: VectorIndexes, mayGoOn: () => boolean): Promise<IndexFilling> {
+    const { published, settings, ports } = await this.indexing(version, indexes);
+    return fillAhead(published, settings, ports, mayGoOn);
+  }
+
+  /**
+   * Fills the vector index of a published version, as far as that is not done, and lets it take over where it finds what the
+   * golden set asks for.
+   */
   public async index(
     version: string,
     indexes: VectorIndexes,
     embed: (texts: readonly string[]) => Promise<number[][]>,
   ): Promise<IndexSwitch> {
-    const { pipeline, store, pointers, active } = this.ports;
-    if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
-    const published = await publishedVersion(version, { store, pointers });
-    const shown = async () => (await pointers.current())?.version;
-    const ports = { store, indexes, embed, active, shown };
-    return switchIndex(published, await this.ports.golden(), pipeline.retrieval, ports);
+    const { published, settings, ports } = await this.indexing(version, indexes);
+    return switchIndex(published, await this.ports.golden(), settings, { ...ports, embed });
   }
 
   /**
@@ -317,6 +321,14 @@ export class PipelineSteps {
     await this.staging(run).clear();
     await clearRunsBefore(now - quarantineDays * DAY_MS, store);
     return { gone: await retain(versions, { store, pointers }, now) };
+  }
+
+  private async indexing(version: string, indexes: VectorIndexes) {
+    const { pipeline, store, pointers, active } = this.ports;
+    if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
+    const published = await publishedVersion(version, { store, pointers });
+    const shown = async () => (await pointers.current())?.version;
+    return { published, settings: pipeline.retrieval, ports: { store, indexes, active, shown } };
   }
 
   private staging(run: string): RunStaging {
@@ -368,26 +380,10 @@ export class PipelineSteps {
       bytes: ranges.reduce((sum, { fileBytes }) => sum + Math.min(fileBytes, pipeline.source.mostRecordBytes), 0),
     };
   }
-
-  private checkCost(bytes: number, mostCost: number | undefined): void {
-    const { costPerGigabyte } = this.ports;
-    if (mostCost === undefined) return;
-    if (costPerGigabyte === undefined) throw new Error('mostCost needs the costPerGigabyte of the construct');
-    const cost = (bytes / 1e9) * costPerGigabyte;
-    if (cost > mostCost) {
-      throw new Error(`the run would cost about ${cost.toFixed(2)}, where ${mostCost} is the most: run fewer files`);
-    }
-  }
 }
 
 /** Why what was audited is held. */
 function heldFor(failed: number, { shards, after }: RunRecord, fault: string | undefined): string | undefined {
   if (failed > 0) return `${failed} of ${shards.length} shards failed: start the run again`;
   return shards.length === 0 && after !== undefined ? 'the Glue job gave no record' : fault;
-}
-
-function timeOfRun(text: string): string {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new Error(`asOf must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
-  return time.toISOString();
 }

@@ -24,9 +24,17 @@ export async function publishedVersion(version: string, { store, pointers }: Ver
   return { version, manifest: await readManifest(version, store) };
 }
 
-/** The records of a version, in order, in the memory of one part. Each part is checked against its hash. */
-export async function* recordsOf({ manifest }: PublishedVersion, store: ObjectStore): AsyncGenerator<DataRecord[]> {
-  for (const { part } of manifest.shards) {
+/**
+ * The records of a version, in order, in the memory of one part. Each part is checked against its hash.
+ *
+ * @param from how many parts are passed over
+ */
+export async function* recordsOf(
+  { manifest }: PublishedVersion,
+  store: ObjectStore,
+  from = 0,
+): AsyncGenerator<DataRecord[]> {
+  for (const { part } of manifest.shards.slice(from)) {
     const lines = await linesOfObject(store, part);
     yield lines.map((line) => JSON.parse(line) as DataRecord);
   }

@@ -5,6 +5,7 @@ import {
   type PipelineStage,
   RecordFormat,
 } from './definition';
+import type { JsonSchema } from './json-schema';
 import type { PipelineMonitors } from './monitors';
 import { type RetentionSettings, type RetrievalSettings, VectorDistance } from './publishing';
 import type { StageRule } from './rules';
@@ -49,7 +50,11 @@ export type ResolvedSource = PipelineSource & Required<Pick<PipelineSource, 'mos
 export type ResolvedMonitors = PipelineMonitors & Required<Omit<PipelineMonitors, 'mostAgeSeconds'>>;
 
 /** Retrieval with every default filled in. */
-export type ResolvedRetrieval = RetrievalSettings & Required<Omit<RetrievalSettings, 'goldenSet'>>;
+export type ResolvedRetrieval = RetrievalSettings &
+  Required<Omit<RetrievalSettings, 'goldenSet'>> & {
+    /** Length of the vectors: what the last embed stage gives. */
+    readonly dimensions: number;
+  };
 
 /** The definition with every default filled in: what the handlers and the local run obey. */
 export interface ResolvedPipeline {
@@ -73,10 +78,23 @@ export const ENDINGS: Readonly<Record<RecordFormat, readonly string[]>> = {
 /** Fields that a vector index keeps where the definition names none, as far as the last stage gives them. */
 const RETRIEVED = ['uri', 'title', 'heading', 'text'];
 
+/** The stage whose vectors the records of the last stage have. */
+export function lastEmbed(stages: readonly PipelineStage[]): PipelineStage | undefined {
+  return stages.findLast(({ work }) => work.embed);
+}
+
+/**
+ * The fields that a vector index keeps.
+ *
+ * @param last what the last stage gives
+ */
+export function retrievedFields({ fields }: RetrievalSettings, last: JsonSchema): string[] {
+  return fields ?? RETRIEVED.filter((name) => Object.hasOwn(last.properties ?? {}, name));
+}
+
 /** Fills in the defaults of a valid definition. */
 export function resolvePipeline(definition: PipelineDefinition): ResolvedPipeline {
   const contracts = stageContracts(definition.source, definition.stages);
-  const last = contracts.at(-1)?.output.properties ?? {};
   const minimumHistory = definition.monitors?.minimumHistory ?? 14;
   return {
     name: definition.name,
@@ -100,8 +118,9 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
         leastRecall: 0.9,
         results: 10,
         distance: VectorDistance.COSINE,
-        fields: RETRIEVED.filter((name) => Object.hasOwn(last, name)),
         ...definition.retrieval,
+        fields: retrievedFields(definition.retrieval, contracts.at(-1)!.output),
+        dimensions: lastEmbed(definition.stages)!.work.embed!.dimensions,
       },
     }),
   };

@@ -57,7 +57,9 @@ export interface RetrievalSettings {
   readonly distance?: VectorDistance;
 
   /**
-   * Fields, strings, numbers or booleans, kept beside each vector and given back with it.
+   * Fields, strings, numbers, booleans or lists of strings, kept beside each vector and given back with it: at most 10, with
+   * names of at most 63 characters. What is null or an empty list is left out. A record whose fields have more than 40,000
+   * bytes of JSON is a fault of the last stage, under the rule `retrieval`.
    *
    * @default ['uri', 'title', 'heading', 'text'] - those of them that the last stage gives
    */

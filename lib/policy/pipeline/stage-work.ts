@@ -167,7 +167,7 @@ export interface EmbedSettings {
   /** Name of the embedding model. */
   readonly model: string;
 
-  /** Length of the vectors, 1 to 16,384. An answer of another length is a fault. */
+  /** Length of the vectors, 1 to 16,384; to 4,096 where `retrieval` indexes them. An answer of another length is a fault. */
   readonly dimensions: number;
 
   /**

@@ -1,13 +1,18 @@
 import { type Fault, isRecord, show } from '../fields';
 import { type Mismatch, mismatches } from './contract';
 import { type PipelineDefinition, type PipelineStage, RecordFormat } from './definition';
-import { checkRecordSchema } from './json-schema';
+import { INDEX_LIMITS } from './index-limits';
+import { checkRecordSchema, type JsonSchema } from './json-schema';
+import { lastEmbed, retrievedFields } from './pipeline-defaults';
 import { pipelineShape } from './pipeline-shape';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
 
 /** Faults of reading stand under this name beside those of the stages. */
 export const READING_STAGE = 'read';
+
+/** What an index keeps beside a vector; null is left out. */
+const KEPT: JsonSchema = { type: ['string', 'number', 'boolean', 'null', 'array'], items: { type: 'string' } };
 
 /**
  * Everything that is wrong with a definition; empty for a valid one. A stage that cannot accept what the one before it gives
@@ -148,8 +153,12 @@ function checkRetrieval(
   faults: Fault[],
 ): void {
   if (!retrieval) return;
-  if (!stages.some(({ work }) => work.embed)) {
-    faults.push({ path: 'retrieval', message: 'needs an embed stage, whose vectors it indexes' });
+  const embed = lastEmbed(stages);
+  if (!embed) faults.push({ path: 'retrieval', message: 'needs an embed stage, whose vectors it indexes' });
+  const { dimensions } = embed?.work.embed ?? { dimensions: 0 };
+  if (dimensions > INDEX_LIMITS.dimensions) {
+    const message = `must be at most ${INDEX_LIMITS.dimensions}, which is what a vector index takes, got ${dimensions}: shorten the vectors with requestDimensions, or leave retrieval out`;
+    faults.push({ path: `stages[${stages.indexOf(embed!)}].work.embed.dimensions`, message });
   }
   const needed = {
     type: 'object',
@@ -160,6 +169,7 @@ function checkRetrieval(
     return `needs id and embedding of each record; the last stage's output${given}: ${reason}`;
   });
   mustBeGiven(retrieval.fields, 'retrieval.fields', contracts, faults);
+  mustBeKept(retrievedFields(retrieval, contracts.at(-1)!.output), contracts.at(-1)!.output, faults);
   const kept = retrieval.fields ?? Object.keys(contracts.at(-1)!.output.properties ?? {});
   if (retrieval.goldenSet !== undefined && !kept.includes('uri')) {
     faults.push({
@@ -167,6 +177,24 @@ function checkRetrieval(
       message: 'needs the field uri among retrieval.fields, by which pages are told apart',
     });
   }
+}
+
+function mustBeKept(fields: readonly string[], { properties = {} }: JsonSchema, faults: Fault[]): void {
+  if (fields.length > INDEX_LIMITS.fields) {
+    const message = `must be at most ${INDEX_LIMITS.fields}, which is what an index keeps beside a vector, got ${fields.length}`;
+    faults.push({ path: 'retrieval.fields', message });
+  }
+  fields.forEach((field, i) => {
+    const path = `retrieval.fields[${i}]`;
+    if (field.length > INDEX_LIMITS.fieldNameCharacters) {
+      const message = `must have a name of at most ${INDEX_LIMITS.fieldNameCharacters} characters, got ${show(field)}`;
+      faults.push({ path, message });
+    }
+    const [mismatch] = mismatches(properties[field] ?? { type: 'null' }, KEPT);
+    if (!mismatch) return;
+    const message = `must be text, a number, true or false, or a list of texts by the last stage's output; ${show(field)}${mismatch.given}: ${mismatch.reason}`;
+    faults.push({ path, message });
+  });
 }
 
 function mustBeGiven(

@@ -7,7 +7,7 @@ import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
 import type { Pointer } from '../../../lambda/data-pipeline/storage';
 import { MemoryPointers, MemoryStore } from './memory-store';
 
-const SETTINGS = { leastRecall: 0.9, results: 2, distance: VectorDistance.COSINE, fields: ['uri'] };
+const SETTINGS = { leastRecall: 0.9, results: 2, distance: VectorDistance.COSINE, fields: ['uri'], dimensions: 3 };
 
 describe('the exact index', () => {
   it.each(Object.values(VectorDistance))(

@@ -3,10 +3,12 @@ import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { NotYetScanned, UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
 import { MOST_LINE_BYTES, type ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
+import { legsOf } from '../../../lambda/data-pipeline/running/legs';
 import { linesOfObject } from '../../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../../lambda/data-pipeline/running/shard-output';
 import { manifestOf } from '../../../lambda/data-pipeline/running/staging';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
+import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
 import { rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
 
@@ -284,5 +286,60 @@ describe('the steps of a run', () => {
       await steps().shards(run, plans, clean);
       expect(await steps().audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2 } });
     });
+  });
+
+  it('put aside what no index takes, before anything is published', async () => {
+    const output = {
+      type: 'object',
+      properties: {
+        id: { type: 'string', minLength: 1 },
+        text: { type: ['string', 'null'] },
+        embedding: { type: 'array', items: { type: 'number' } },
+      },
+      required: ['id', 'embedding'],
+    };
+    const check = { name: 'check', work: { check: {} }, input: output, output };
+    const embed = { name: 'embed', work: { embed: { model: 'm', dimensions: 2 } }, output: { type: 'object' } };
+    const definition: PipelineDefinition = { ...ITEMS, mostFaultRate: 1, retrieval: {}, stages: [embed, check] };
+    const steps = new PipelineSteps({
+      active: new MemoryPointers(),
+      ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), code: 'test' },
+      work: {
+        embed: () => ({
+          embed: (texts) => Promise.resolve(texts.map((text) => (text === 'zero' ? [0, 0] : [1e-3, text.length]))),
+        }),
+      },
+      references: () => Promise.resolve({ sets: new Map(), digests: [] }),
+      golden: () => Promise.resolve([]),
+    });
+    const records = [
+      { id: 'a', text: 'small' },
+      { id: 'b'.repeat(1025), text: 'small' },
+      { id: 'c', text: 'ü'.repeat(19_000) },
+      { id: 'd', text: 'ü'.repeat(20_000) },
+      { id: 'e', text: 'zero' },
+    ];
+    const files = landed({ 'a.jsonl': records.map((record) => `${JSON.stringify(record)}\n`).join('') });
+    const { run, plans } = await planned(steps, files);
+    await steps.shards(run, plans, files);
+    expect(await steps.audit(run)).toMatchObject({ isHeld: false, counts: { read: 5, published: 2, quarantined: 3 } });
+    await steps.publish(run, 0);
+    const { version } = ports.pointers.list[0]!;
+    const manifest = JSON.parse(ports.store.objects.get(`versions/${version}.json`)!.toString()) as Manifest;
+    expect(manifest.stages[1]).toMatchObject({ name: 'check', quarantined: 3, faults: { retrieval: 3 } });
+    const lines = await linesOfObject(ports.store, manifest.shards[0]!.quarantine);
+    expect(lines.map((line) => (JSON.parse(line) as { reason: string }).reason)).toEqual([
+      'id has 1025 characters, where an index takes 1024',
+      'retrieval.fields have 40011 bytes, where an index takes 40000: keep fewer fields, or cut smaller pieces',
+      'embedding is all zeros, which has no angle to anything',
+    ]);
+  });
+
+  it('hold to what an index takes only what comes out of the last leg', () => {
+    const anything = { type: 'object' };
+    const job = { name: 'job', work: { glueJob: { name: 'job' } }, input: anything, output: anything };
+    const embed = { name: 'embed', work: { embed: { model: 'm', dimensions: 2 } } };
+    const legs = legsOf(resolvePipeline({ ...ITEMS, retrieval: {}, stages: [ITEMS.stages[0]!, job, embed] }));
+    expect(legs.map(({ retrieval }) => retrieval?.dimensions)).toEqual([undefined, 2]);
   });
 });

@@ -95,7 +95,7 @@ describe.each(STORES)('the pointers in %s', (_name, open) => {
         return switchIndex(
           { version: `v${i}`, manifest: manifest as unknown as Manifest },
           [],
-          { leastRecall: 1, results: 1, distance: VectorDistance.COSINE, fields: [] },
+          { leastRecall: 1, results: 1, distance: VectorDistance.COSINE, fields: [], dimensions: 2 },
           {
             ...{ store, indexes, active: index, embed: () => Promise.resolve([]) },
             shown: async () => (await versions.current())?.version,

@@ -50,7 +50,10 @@ interface Stored {
 
 /** S3 Vectors, of which moto lacks the query, and the embedding model. */
 class Services {
-  public readonly indexes = new Map<string, { settings: Record<string, unknown>; vectors: Map<string, Stored> }>();
+  public readonly indexes = new Map<
+    string,
+    { settings: Record<string, unknown>; createdAt: number; vectors: Map<string, Stored> }
+  >();
   public readonly keys: (string | undefined)[] = [];
   private readonly server: Server;
 
@@ -64,9 +67,9 @@ class Services {
           request.url === '/v1/embeddings'
             ? this.embed(body, request.headers.authorization)
             : this.vectors(request.url!, body);
-        response.statusCode = answer ? 200 : 404;
+        response.statusCode = answer ? 200 : request.url === '/CreateIndex' ? 409 : 404;
         response.setHeader('content-type', 'application/json');
-        response.end(JSON.stringify(answer ?? { message: 'The index could not be found' }));
+        response.end(JSON.stringify(answer ?? { message: 'The index is there already, or could not be found' }));
       });
     });
   }
@@ -90,10 +93,12 @@ class Services {
     const name = body.indexName as string;
     const index = this.indexes.get(name);
     if (operation === '/CreateIndex') {
-      this.indexes.set(name, { settings: body, vectors: new Map() });
+      if (index) return undefined;
+      this.indexes.set(name, { settings: body, createdAt: Date.now() / 1000, vectors: new Map() });
       return {};
     }
     if (!index) return undefined;
+    if (operation === '/GetIndex') return { index: { indexName: name, creationTime: index.createdAt } };
     if (operation === '/DeleteIndex') this.indexes.delete(name);
     if (operation === '/PutVectors') for (const each of body.vectors as Stored[]) index.vectors.set(each.key, each);
     if (operation !== '/QueryVectors') return {};
@@ -212,6 +217,7 @@ print(json.dumps(arn))`);
     const publication = await step<{ outcome: string; version: string }>({
       ...{ step: 'publish', run: plan.run, sequence: plan.sequence },
     });
+    expect(await step({ step: 'fill', version: audit.version })).toMatchObject({ isFilled: true });
     const index = await step<Record<string, unknown>>({ step: 'index', version: audit.version });
     await step({ step: 'tidy', run: plan.run });
     return { plan, audit, publication, index };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { type HttpListener, listenLocally } from '../../../bin/start/http-listener';
 import { awsService } from '../../../lambda/aws/service';
 import { VectorBucketIndexes } from '../../../lambda/pipeline-store/vector-bucket-indexes';
@@ -14,6 +14,9 @@ interface Put {
 
 describe('a vector bucket', () => {
   const puts: { readonly body: Put; readonly bytes: number }[] = [];
+  const calls: string[] = [];
+  /** What a call is answered, where that is not 200 and nothing. */
+  let answers: Record<string, [status: number, body: object]> = {};
   let listener: HttpListener;
   let indexes: VectorBucketIndexes;
 
@@ -26,7 +29,9 @@ describe('a vector bucket', () => {
         if (request.url === '/PutVectors') {
           puts.push({ body: JSON.parse(text.toString()) as Put, bytes: text.length });
         }
-        response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+        calls.push(request.url!);
+        const [status, body] = answers[request.url!] ?? [200, {}];
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
     });
     const environment = {
@@ -36,6 +41,23 @@ describe('a vector bucket', () => {
     indexes = new VectorBucketIndexes(awsService(environment, 's3vectors', 10_000), 'vectors', ['text']);
   });
   afterAll(() => listener.close());
+  beforeEach(() => {
+    calls.length = 0;
+    answers = { '/GetIndex': [200, { index: { indexName: 'docs-1', creationTime: 1_790_000_000.5 } }] };
+  });
+
+  it('keeps an index that is there already, and tells it from one that had its name before', async () => {
+    const shape = { dimensions: 8, distance: VectorDistance.COSINE };
+    const made = await indexes.create('docs-1', shape);
+    answers['/CreateIndex'] = [409, { __type: 'ConflictException', message: 'An index with the name exists' }];
+    const taken = await indexes.create('docs-1', shape);
+    expect(taken.identity).toBe(made.identity);
+    expect(calls).toEqual(['/CreateIndex', '/GetIndex', '/CreateIndex', '/GetIndex']);
+    answers['/GetIndex'] = [200, { index: { indexName: 'docs-1', creationTime: 1_790_000_060.5 } }];
+    expect((await indexes.create('docs-1', shape)).identity).not.toBe(made.identity);
+    answers['/CreateIndex'] = [400, { __type: 'ValidationException', message: 'dimension' }];
+    await expect(indexes.create('docs-1', shape)).rejects.toThrow('ValidationException');
+  });
 
   async function put(count: number, dimensions: number) {
     puts.length = 0;

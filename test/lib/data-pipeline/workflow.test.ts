@@ -105,8 +105,8 @@ describe.each(MACHINES)('the state machine of %s', (_name, propsOf) => {
       audit: { version: 'v', isHeld: false, held: 'why', anomalies: [{ monitor: 'volume' }] },
     };
     const states = {
-      input: { shards: 2, outcome: 'published', publish: true, index: 'v' },
-      context: { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z' } },
+      input: { shards: 2, outcome: 'published', publish: true, index: 'v', isFilled: false },
+      context: { Execution: { Name: 'run-1', StartTime: '2026-11-24T03:00:00Z', Input: { index: 'v' } } },
       result: { Payload: { run: 'r', sequence: 0, plan: 'runs/r/plan.jsonl' } },
     };
     for (const [path, text] of expressionsOf(machine)) {
@@ -232,11 +232,28 @@ describe('what the expressions come to', () => {
     expect(await evaluate(Condition, { input: { index: 'v' } })).toBe(true);
     expect(await evaluate(Condition, { input: { backfill: true } })).toBe(false);
     expect(States.Asked!.Default).toBe('Plan');
-    const { Payload } = States[Next]!.Arguments as { Payload: { step: string; version: string } };
-    expect(Payload.step).toBe('index');
-    expect(await evaluate(Payload.version, { input: { index: 'v' } })).toBe('v');
-    expect(States[Next]!.Next).toBe('IsSwitched');
+    expect(Next).toBe('FillAgain');
+    for (const [name, step] of Object.entries({ FillAgain: 'fill', IndexAgain: 'index' })) {
+      const { Payload } = States[name]!.Arguments as { Payload: { step: string; version: string } };
+      expect(Payload.step).toBe(step);
+      // Each call of a filling has the answer of the one before as its input.
+      const execution = { context: { Execution: { Input: { index: 'v' } } }, input: { isFilled: false } };
+      expect(await evaluate(Payload.version, execution)).toBe('v');
+    }
+    expect(States.IndexAgain!.Next).toBe('IsSwitched');
   });
+
+  it.each(['', 'Again'])(
+    'calls for the filling of an index until it is done, and then for the switch (%s)',
+    async (own) => {
+      const { States } = machineOf(MACHINES[1]![1]);
+      expect(States[`Fill${own}`]!.Next).toBe(`IsFilled${own}`);
+      const { Choices, Default } = States[`IsFilled${own}`]!;
+      expect([Default, Choices![0]!.Next]).toEqual([`Fill${own}`, `Index${own}`]);
+      expect(await evaluate(Choices![0]!.Condition, { input: { isFilled: false, parts: 3, total: 9 } })).toBe(false);
+      expect(await evaluate(Choices![0]!.Condition, { input: { isFilled: true, parts: 9, total: 9 } })).toBe(true);
+    },
+  );
 
   it('holds a backfill to a quarter of the calls', async () => {
     const { concurrency } = small.States.Begin!.Assign!;

@@ -41,10 +41,25 @@ const withRule = (rule: object) => ({
   stages: [{ ...ORDERS.stages[0], rules: [{ name: 'rule', ...rule }] }],
 });
 
+/** Documents of which an index keeps fields, texts that the first stage gives. */
+const withFields = (fields: readonly string[]) => {
+  const [first, ...others] = DOCUMENTS.stages;
+  const given = { uri: { type: 'string', minLength: 1 }, text: { type: 'string' } };
+  const properties = { ...given, ...Object.fromEntries(fields.map((field) => [field, { type: 'string' }])) };
+  const output = { type: 'object', properties, required: ['uri', 'text'] };
+  return { ...DOCUMENTS, stages: [{ ...first, output }, ...others], retrieval: { fields } };
+};
+
 describe('a pipeline definition', () => {
   it('is valid without a schema where bundled stages do the work', () => {
     expect(faults(DOCUMENTS)).toEqual([]);
     expect(faults(ORDERS)).toEqual([]);
+  });
+
+  it('may ask for longer vectors than an index takes where it fills none', () => {
+    const { retrieval: _, ...unindexed } = DOCUMENTS;
+    const stages = [{ name: 'embed', work: { embed: { model: 'm', dimensions: 16_384 } } }];
+    expect(faults({ ...unindexed, stages })).toEqual([]);
   });
 
   it('carries the fields of a record through bundled stages', () => {
@@ -186,6 +201,32 @@ describe('a pipeline definition', () => {
       'retrieval without vectors',
       { ...ORDERS, retrieval: {} },
       'retrieval: needs an embed stage, whose vectors it indexes',
+    ],
+    [
+      'vectors that are too long for an index',
+      {
+        ...DOCUMENTS,
+        stages: [
+          ...DOCUMENTS.stages.slice(0, -1),
+          { name: 'embed', work: { embed: { model: 'm', dimensions: 8192 } } },
+        ],
+      },
+      `stages[${DOCUMENTS.stages.length - 1}].work.embed.dimensions: must be at most 4096, which is what a vector index takes, got 8192`,
+    ],
+    [
+      'a field that no index keeps',
+      { ...DOCUMENTS, retrieval: { fields: ['uri', 'embedding'] } },
+      'retrieval.fields[1]: must be text, a number, true or false, or a list of texts by the last stage\'s output; "embedding".items: it may be number, where string is taken',
+    ],
+    [
+      'more fields than an index keeps',
+      withFields(Array.from({ length: 11 }, (_, i) => `f${i}`)),
+      'retrieval.fields: must be at most 10, which is what an index keeps beside a vector, got 11',
+    ],
+    [
+      'a field with a name that is too long for an index',
+      withFields(['f'.repeat(64)]),
+      'retrieval.fields[0]: must have a name of at most 63 characters',
     ],
     [
       'a path out of its directory',
