@@ -2,6 +2,7 @@ import { type Fault, isRecord, show } from '../fields';
 import { type Mismatch, mismatches } from './contract';
 import { type PipelineDefinition, type PipelineStage, RecordFormat } from './definition';
 import { checkRecordSchema } from './json-schema';
+import { leastHistory } from './pipeline-defaults';
 import { pipelineShape } from './pipeline-shape';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
@@ -125,9 +126,10 @@ function checkMonitors(
   contracts: readonly StageContract[],
   faults: Fault[],
 ): void {
-  const least = monitors?.minimumHistory ?? 14;
+  const { minimumHistory = 14, season = 7 } = monitors ?? {};
+  const least = leastHistory(minimumHistory, season);
   if (monitors?.history !== undefined && monitors.history < least) {
-    const message = `must be at least minimumHistory (${least}), got ${monitors.history}`;
+    const message = `must be at least ${least}, for a minimumHistory of ${minimumHistory} and a season of ${season}, got ${monitors.history}: nothing would be judged`;
     faults.push({ path: 'monitors.history', message });
   }
   if (monitors?.mostAgeSeconds !== undefined && source?.timeField === undefined) {
