@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { address } from './address';
 import { featuresProgram } from './features/features-program';
 import { ageIn } from './jobs/age';
 import { pipelineProgram } from './pipeline/pipeline-program';
@@ -209,7 +210,7 @@ const withPlaces = (command: Command) =>
     .option('--reason <reason>', 'only letters with this reason')
     .option('--older-than <age>', 'only letters of at least this age, such as 90s, 15m, 2h or 3d', age)
     .option('--region <region>', "the platform's region (default: AWS_REGION)")
-    .option('--aws-endpoint <url>', 'where AWS is, for an emulator');
+    .option('--aws-endpoint <url>', 'where AWS is, for an emulator', address);
 withPlaces(jobs.command('list'))
   .description('show the dead letters')
   .action((flags: JobsFlags) => runJobsCommand('list', flags));
@@ -226,6 +227,12 @@ Example, after a backend was repaired:
 
 program.addCommand(pipelineProgram());
 program.addCommand(featuresProgram((text) => process.stdout.write(text)));
+
+// Whoever reads the output, such as `head`, may have enough of it.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
 
 program.parseAsync().catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
@@ -282,13 +289,6 @@ function definition(value: string, others?: Readonly<Record<string, string>>): R
     throw new InvalidArgumentError('It must be BACKEND=FILE, such as retrieval=pipeline.json.');
   }
   return { ...others, [name]: file };
-}
-
-function address(value: string): string {
-  if (!/^https?:\/\//.test(value) || !URL.canParse(value)) {
-    throw new InvalidArgumentError('It must be an address, such as http://localhost:5000.');
-  }
-  return new URL(value).origin;
 }
 
 /** Reads a number of at least `least`; `whole` and `above` the same for whole numbers and for those above. */

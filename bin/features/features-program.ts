@@ -3,6 +3,7 @@ import { Command, Option } from 'commander';
 import { compareSchemas, incompatible } from '../../lib/policy/features/compatibility';
 import { FeatureCompatibility, type FeatureDefinition } from '../../lib/policy/features/definition';
 import { validateFeatures } from '../../lib/policy/features/validate';
+import { address } from '../address';
 import { UserError } from '../user-error';
 import type { MaintenanceFlags } from './maintenance';
 
@@ -48,7 +49,7 @@ Example, before a change is merged:
     .argument('<records>', 'file of records, JSON lines')
     .requiredOption('--function <name>', "name or ARN of the store's function that takes records in")
     .option('--region <region>', "the store's region (default: AWS_REGION)")
-    .option('--aws-endpoint <url>', 'where AWS is, for a local run')
+    .option('--aws-endpoint <url>', 'where AWS is, for a local run', address)
     .addHelpText(
       'after',
       `
@@ -72,7 +73,7 @@ function maintenanceCommands(print: (text: string) => void): Command[] {
       .description(description)
       .requiredOption('--function <name>', 'name or ARN of the feature store’s function `maintenance`')
       .option('--region <region>', 'region of the function')
-      .option('--aws-endpoint <url>', 'where AWS is emulated')
+      .option('--aws-endpoint <url>', 'where AWS is emulated', address)
       .action(
         async ({ function: name, region, awsEndpoint, ...request }: MaintenanceFlags & Record<string, string>) => {
           const { maintain } = await import('./maintenance');

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadGoldenSet } from '../../lambda/data-pipeline/reading/references';
+import { fieldOf } from '../../lambda/data-pipeline/reading/source-record';
 import { manifestOf } from '../../lambda/data-pipeline/running/staging';
 import { linesOfObject } from '../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
@@ -20,7 +21,7 @@ import {
 import type { ProgressOutput } from '../progress-bar';
 import { inWords, UserError } from '../user-error';
 import { referenceFiles } from './reference-files';
-import { quarantineLine, runReport } from './report';
+import { madeOf, placeOf, quarantineLine, runReport } from './report';
 import { type RunOptions, runPipeline } from './run-pipeline';
 import { openWorkspace, queryEmbedder, type Workspace, type WorkspaceOptions } from './workspace';
 
@@ -79,10 +80,11 @@ export async function versionsCommand(place: Place, { print }: CommandOutput): P
   if (history.length === 0) throw new UserError(`${pipeline.name} has no published version yet`);
   for (const [i, { sequence, version, reason }] of history.entries()) {
     const [known] = await ancestorsOf(version, store);
-    const { manifest } = known!;
-    const what = manifest
-      ? `${manifest.counts.published} records, ${manifest.counts.quarantined} in quarantine, code ${manifest.code.slice(0, 12)}`
-      : 'gone by retention';
+    const what = madeOf(
+      known!,
+      ({ counts, code }) =>
+        `${counts.published} records, ${counts.quarantined} in quarantine, code ${code.slice(0, 12)}`,
+    );
     print(
       `${String(sequence).padStart(4)}  ${version}  ${reason.padEnd(8)}  ${what}${i === history.length - 1 ? '  <- readers' : ''}\n`,
     );
@@ -149,16 +151,17 @@ export async function traceCommand(
       : await publishedVersion(options.version, workspace);
   for await (const { record, file, offset } of trace(
     published,
-    (candidate) => String(candidate[field]) === value,
+    (candidate) => String(fieldOf(candidate, field)) === value,
     workspace.store,
   )) {
-    print(`${file}:${offset}  ${String(record.id ?? record[field])}\n`);
+    print(`${placeOf(file, offset)}  ${String(record.id ?? record[field])}\n`);
   }
-  for (const { version, depth, manifest } of await ancestorsOf(published.version, workspace.store)) {
-    const made = manifest
-      ? `code ${manifest.code.slice(0, 12)}, definition ${manifest.definition.slice(0, 12)}`
-      : 'gone by retention';
-    print(`${'  '.repeat(depth)}version ${version}  ${made}\n`);
+  for (const ancestor of await ancestorsOf(published.version, workspace.store)) {
+    const made = madeOf(
+      ancestor,
+      ({ code, definition }) => `code ${code.slice(0, 12)}, definition ${definition.slice(0, 12)}`,
+    );
+    print(`${'  '.repeat(ancestor.depth)}version ${ancestor.version}  ${made}\n`);
   }
 }
 

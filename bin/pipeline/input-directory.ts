@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { createReadStream, type Dirent, type Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
@@ -16,7 +17,12 @@ interface FileState extends Pick<Stats, 'ino' | 'size' | 'mtimeMs'> {
 
 /** The files below a directory. Links are followed, but no directory twice. */
 export class InputDirectory implements RunFiles {
+  /** Files that the last list left out. */
+  public passedOver = 0;
+
   private readonly states = new Map<string, FileState>();
+  /** Names that are not UTF-8, with a sign in the place of what cannot be read: no file can be opened by them. */
+  private readonly misnamed = new Set<string>();
 
   /** @param hashing takes the share of the files that are hashed */
   constructor(
@@ -30,12 +36,16 @@ export class InputDirectory implements RunFiles {
     try {
       await this.walk('', names, new Set());
     } catch (error) {
+      if (error instanceof UserError) throw error;
       throw new UserError(
         `cannot read the input ${this.root}: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
       );
     }
     const files: InputFile[] = [];
     const read = names.filter(isRead).sort();
+    this.passedOver = names.length - read.length;
+    const misnamed = read.find((name) => this.misnamed.has(name));
+    if (misnamed !== undefined) throw isMisnamed(this.root, misnamed);
     for (const [i, name] of read.entries()) {
       files.push({ name, ...(await this.digest(name)) });
       this.hashing((i + 1) / read.length);
@@ -86,8 +96,14 @@ export class InputDirectory implements RunFiles {
     const { dev, ino } = await stat(path);
     if (visited.has(`${dev}:${ino}`)) return;
     visited.add(`${dev}:${ino}`);
-    for (const entry of (await readdir(path, { withFileTypes: true })).sort(byName)) {
-      const name = directory + entry.name;
+    for (const entry of (await readdir(path, { withFileTypes: true, encoding: 'buffer' })).sort(byName)) {
+      const name = directory + entry.name.toString('utf8');
+      if (!isUtf8(entry.name)) {
+        if (entry.isDirectory()) throw isMisnamed(this.root, name);
+        this.misnamed.add(name);
+        names.push(name);
+        continue;
+      }
       const kind = entry.isSymbolicLink() ? await stat(join(this.root, name)).catch(() => undefined) : entry;
       if (kind?.isDirectory()) await this.walk(`${name}/`, names, visited);
       else if (kind?.isFile()) names.push(name);
@@ -103,6 +119,10 @@ function hasChanged(name: string): UserError {
   return new UserError(`the file ${name} has changed since the run began: run again`);
 }
 
-function byName(a: Dirent, b: Dirent): number {
-  return a.name < b.name ? -1 : 1;
+function isMisnamed(root: string, name: string): UserError {
+  return new UserError(`the name of ${name} in ${root} is not UTF-8: rename it`);
+}
+
+function byName(a: Dirent<Buffer>, b: Dirent<Buffer>): number {
+  return Buffer.compare(a.name, b.name);
 }

@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
+import { baseAddress } from '../address';
+import { wholeCommand } from './whole-command';
 
 interface PlaceFlags {
   readonly config: string;
@@ -35,25 +37,23 @@ Environment:
   OPENAI_API_KEY  key for the endpoint
 
 Example, with npm start serving the policy:
-  $ npx cdk-inference-platform pipeline run --config examples/data-pipeline.json --input docs --endpoint http://127.0.0.1:8787`,
+  $ npx cdk-inference-platform pipeline run --config examples/documentation-pipeline.json --input docs --endpoint http://127.0.0.1:8787`,
     )
     .action(async (flags: RunFlags) => {
       const { runCommand } = await import('./commands');
-      if (!(await runCommand({ ...flags, functions: flags.function, key: key() }, output))) process.exitCode = 2;
+      const options = { ...flags, functions: flags.function, key: key() };
+      if (!(await wholeCommand(() => runCommand(options, output)))) process.exitCode = 2;
     });
   withRun(program.command('redrive').description('run the quarantined records of a version again, after a fix'))
     .argument('[version]', 'version, also one that was held back (default: the published one)')
     .action(async (version: string | undefined, flags: RunFlags) => {
       const { redriveCommand } = await import('./commands');
-      const isPublished = await redriveCommand(
-        { ...flags, functions: flags.function, key: key(), redrive: version },
-        output,
-      );
-      if (!isPublished) process.exitCode = 2;
+      const options = { ...flags, functions: flags.function, key: key(), redrive: version };
+      if (!(await wholeCommand(() => redriveCommand(options, output)))) process.exitCode = 2;
     });
   withPlace(program.command('query').description('ask the index for the records nearest to a text'))
     .argument('<text>')
-    .requiredOption('--endpoint <url>', 'OpenAI-compatible endpoint of the embedding model')
+    .requiredOption('--endpoint <url>', 'OpenAI-compatible endpoint of the embedding model', baseAddress)
     .option('--results <number>', 'answers (default: by the definition)', whole)
     .action(async (text: string, flags: PlaceFlags & EndpointFlags & { readonly results?: number }) => {
       const { queryCommand } = await import('./commands');
@@ -67,7 +67,7 @@ Example, with npm start serving the policy:
   );
   withPlace(program.command('rollback').description('let readers see an earlier version again'))
     .argument('[version]', 'version (default: the one before)')
-    .option('--endpoint <url>', 'endpoint to try the golden set at before the index goes back too')
+    .option('--endpoint <url>', 'endpoint to try the golden set at before the index goes back too', baseAddress)
     .action(async (version: string | undefined, flags: PlaceFlags & EndpointFlags) => {
       const { rollBackCommand } = await import('./commands');
       await rollBackCommand(version, { ...flags, key: key() }, output);
@@ -112,7 +112,11 @@ function withPlace(command: Command): Command {
 function withRun(command: Command): Command {
   return withPlace(command)
     .requiredOption('--input <dir>', 'directory of the files to read')
-    .option('--endpoint <url>', 'OpenAI-compatible endpoint for embed stages, such as http://127.0.0.1:8787')
+    .option(
+      '--endpoint <url>',
+      'OpenAI-compatible endpoint for embed stages, such as http://127.0.0.1:8787',
+      baseAddress,
+    )
     .option('--function <name=file>', 'module that exports the handler of a function stage; repeatable', functionFile)
     .option('--as-of <time>', 'the time that the run is for; rules of time and freshness count from it')
     .option('--again', 'publish the version also where it was rolled back from');

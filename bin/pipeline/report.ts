@@ -1,6 +1,8 @@
 import type { ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
+import { endingsOf } from '../../lambda/data-pipeline/reading/shard-plan';
 import { type Manifest, manifestKey } from '../../lambda/data-pipeline/versions/manifest';
+import type { Ancestor } from '../../lambda/data-pipeline/versions/read-published';
 import type { IndexSwitch } from '../../lambda/data-pipeline/retrieval/switch-index';
 import { isShown } from '../../lambda/data-pipeline/versions/publish';
 import type { RunResult } from './run-pipeline';
@@ -14,7 +16,8 @@ export function runReport(result: RunResult, seconds: number, { pipeline, direct
   const lines = [
     `read          ${grouped(counts.read)} records in ${seconds.toFixed(1)} s, ${grouped(Math.round(rate))} a second`,
     `published     ${result.publication && isShown(result.publication) ? grouped(counts.published) : '0'}`,
-    `quarantined   ${grouped(counts.quarantined)}, of ${grouped(counts.faulty)} source records (${percent(faultRate)})`,
+    ...passedOver(result, pipeline),
+    `quarantined   ${grouped(counts.quarantined)}, from ${grouped(counts.faulty)} of ${grouped(counts.read)} source records (${percent(faultRate)})`,
     ...Object.entries(manifest.reading).map(([rule, count]) => `  read/${rule}: ${grouped(count)}`),
     ...manifest.stages.flatMap(({ name, faults }) =>
       inOrder(faults, pipeline, name).map(([rule, count]) => `  ${name}/${rule}: ${grouped(count)}`),
@@ -26,6 +29,9 @@ export function runReport(result: RunResult, seconds: number, { pipeline, direct
     ...findings
       .filter(({ isAlarm }) => isAlarm)
       .map(({ monitor, value, detail }) => `ALARM ${monitor}: ${value} (${detail})`),
+    ...(pipeline.monitors.mostAgeSeconds !== undefined && manifest.asOf === undefined
+      ? ['freshness not judged: give --as-of TIME']
+      : []),
     ...(index
       ? [
           `index         ${index.index}, ${standing(index)}` +
@@ -37,6 +43,13 @@ export function runReport(result: RunResult, seconds: number, { pipeline, direct
     ...(result.held === undefined ? [`manifest      ${directory}/${manifestKey(result.version)}`] : []),
   ];
   return lines.map((line) => `  ${line}\n`).join('');
+}
+
+/** A file that is not read for its name would else be missed by nobody. */
+function passedOver({ passedOver: files }: RunResult, { source }: ResolvedPipeline): string[] {
+  if (files === 0) return [];
+  const what = files === 1 ? '1 file' : `${grouped(files)} files`;
+  return [`passed over   ${what}; files read end in ${endingsOf(source).join(', ')}`];
 }
 
 /** Faults in the order in which a stage looks for them. */
@@ -78,7 +91,18 @@ function table({ stages }: Manifest): string[] {
 
 /** An entry of the quarantine as a line. */
 export function quarantineLine({ file, offset, stage, rule, reason }: QuarantineEntry): string {
-  return `${file}:${offset}  ${stage}/${rule}  ${reason}\n`;
+  return `${placeOf(file, offset)}  ${stage}/${rule}  ${reason}\n`;
+}
+
+/** A place in a file. A name with blanks, quotes or controls stands in quotes, as JSON, so that an entry stays one line. */
+export function placeOf(file: string, offset: number): string {
+  return `${/[\s"\p{Cc}]/u.test(file) ? JSON.stringify(file) : file}:${offset}`;
+}
+
+/** What made a version, or why it is not known. */
+export function madeOf({ manifest, isGone }: Ancestor, told: (manifest: Manifest) => string): string {
+  if (manifest) return told(manifest);
+  return isGone ? 'gone by retention' : 'cannot be read: its manifest is not what was written';
 }
 
 /** Digits in groups of three, the same on every machine. */

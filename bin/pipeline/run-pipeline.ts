@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { timeOf } from '../../lib/policy/pipeline/formats';
+import type { ResolvedPipeline } from '../../lib/policy/pipeline/pipeline-defaults';
 import type { Finding } from '../../lambda/data-pipeline/monitors/watch';
 import { loadGoldenSet, loadReferences } from '../../lambda/data-pipeline/reading/references';
 import type { ShardLimits, ShardPlan } from '../../lambda/data-pipeline/reading/shard-plan';
@@ -22,7 +24,7 @@ import { openWorkspace, queryEmbedder, type WorkspaceOptions, workPorts } from '
 /** A run from the command line. */
 export interface RunOptions extends WorkspaceOptions {
   readonly input: string;
-  /** The time that the run is for, ISO 8601. */
+  /** The time that the run is for, a `date-time` of RFC 3339. */
   readonly asOf?: string;
   /** A version whose quarantined records run again, in place of all input. */
   readonly redrive?: string;
@@ -45,6 +47,8 @@ export interface RunResult {
   readonly index?: IndexSwitch;
   /** Versions that retention deleted. */
   readonly gone: readonly string[];
+  /** Files of the input whose endings are not read. */
+  readonly passedOver: number;
 }
 
 /**
@@ -54,20 +58,20 @@ export interface RunResult {
 export async function runPipeline(options: RunOptions, output: ProgressOutput): Promise<RunResult> {
   const workspace = openWorkspace(options);
   const { pipeline, store, directory } = workspace;
-  const asOf = timeOfRun(options.asOf);
+  const asOf = timeOfRun(options.asOf, pipeline);
   const files = referenceFiles(workspace.referenceDirectory);
   const references = await inWords(loadReferences(pipeline, files));
   const golden = await inWords(loadGoldenSet(pipeline, files));
-  const work = workPorts(workspace, options);
+  const work = await workPorts(workspace, options);
   // What a stage lacks is said before anything is read.
-  const context = { references: references.sets, ...(asOf !== undefined && { asOf: asOf.getTime() }) };
+  const context = { references: references.sets, ...(asOf !== undefined && { asOf }) };
   prepareStages(pipeline, (stage) => workerOf(stage, work), context);
   const steps = new PipelineSteps({
     ...{ pipeline, store, work },
     pointers: workspace.pointers,
     active: workspace.active,
     spill: new FileSpill(join(directory, 'spill')),
-    code: options.code ?? codeDigest(Object.values(options.functions ?? {})),
+    code: options.code ?? codeDigest(options.functions ?? {}),
     references: () => Promise.resolve(references),
     golden: () => Promise.resolve(golden),
     filesAre: `the files in ${options.input}`,
@@ -76,26 +80,27 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const input = new InputDirectory(options.input, progressBar('hashing', output));
   const { redrive } = options;
   const request = {
-    ...(asOf !== undefined && { asOf: asOf.toISOString() }),
+    ...(asOf !== undefined && { asOf: new Date(asOf).toISOString() }),
     ...(redrive !== undefined && { redrive }),
   };
   const planned = await inWords(steps.plan(request, input));
   const { run } = planned;
+  const { passedOver } = input;
   await steps.shards(run, withProgress(await takePlan(planned, store), progressBar(pipeline.name, output)), input);
   const { version, held, faultRate, findings } = await steps.audit(run);
   if (held !== undefined) {
-    return { version, manifest: await manifestOf(version, store), held, faultRate, findings, gone: [] };
+    return { version, manifest: await manifestOf(version, store), held, faultRate, findings, gone: [], passedOver };
   }
   const publication = await steps.publish(run, planned.sequence, options.again);
   const manifest = await manifestOf(version, store);
   // What the run has made is kept: it may be asked again to publish it.
-  if (publication.outcome === 'rolledBack') return { version, manifest, publication, faultRate, findings, gone: [] };
+  if (publication.outcome === 'rolledBack') return { version, manifest, publication, faultRate, findings, gone: [], passedOver };
   const index =
     isShown(publication) && pipeline.retrieval
       ? await steps.index(version, new ExactIndexes(store), queryEmbedder(workspace, options))
       : undefined;
   const { gone } = await steps.tidy(run);
-  return { version, manifest, publication, faultRate, findings, gone, ...(index && { index }) };
+  return { version, manifest, publication, faultRate, findings, gone, passedOver, ...(index && { index }) };
 }
 
 /** The shards of a plan, which nobody else will read. */
@@ -118,10 +123,13 @@ function* withProgress(shards: readonly ShardPlan[], progress: (share: number) =
   progress(1);
 }
 
-function timeOfRun(text: string | undefined): Date | undefined {
-  if (text === undefined) return undefined;
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime()))
-    throw new UserError(`--as-of must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
+function timeOfRun(text: string | undefined, { stages }: ResolvedPipeline): number | undefined {
+  if (text === undefined) {
+    const rule = stages.flatMap(({ rules }) => rules).find(({ time }) => time !== undefined);
+    if (rule) throw new UserError(`the rule "${rule.name}" needs the time that the run is for: give --as-of TIME`);
+    return undefined;
+  }
+  const time = timeOf(text);
+  if (time === undefined) throw new UserError(`--as-of must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
   return time;
 }

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join } from 'node:path';
 import type { PipelineDefinition } from '../../lib/policy';
 import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { describePipelineFaults, validatePipeline } from '../../lib/policy/pipeline/validate-pipeline';
-import type { DataRecord } from '../../lambda/data-pipeline/reading/source-record';
 import type { WorkPorts } from '../../lambda/data-pipeline/stages/bundled';
-import { type CallFunction, FunctionError } from '../../lambda/data-pipeline/stages/function-stage';
 import { embeddingsAt } from '../../lambda/pipeline-store/embedding-endpoint';
 import { UserError } from '../user-error';
 import { FilePointers } from './file-pointers';
 import { FileStore } from './file-store';
+import { loadFunctions } from './local-functions';
 
 /** A laptop may embed slowly, and nothing waits for it but its user. */
 const EMBEDDING_TIMEOUT_MS = 120_000;
@@ -63,16 +61,25 @@ export function openWorkspace({
   };
 }
 
-/** What stages need from outside: the endpoint, and functions as modules with a `handler`. */
-export function workPorts({ pipeline, store }: Workspace, options: WorkspaceOptions): WorkPorts {
+/**
+ * What stages need from outside: the endpoint, and functions as modules with a `handler`.
+ *
+ * @throws UserError that names the flag which a stage lacks
+ */
+export async function workPorts({ pipeline, store }: Workspace, options: WorkspaceOptions): Promise<WorkPorts> {
   const { endpoint, key, functions = {} } = options;
-  const missing = pipeline.stages.find(({ work }) => work.kind === 'function' && functions[work.name] === undefined);
-  if (missing?.work.kind === 'function') {
-    throw new UserError(`the stage "${missing.name}" needs --function ${missing.work.name}=FILE`);
+  for (const { name, work } of pipeline.stages) {
+    if (work.kind === 'function' && functions[work.name] === undefined) {
+      throw new UserError(`the stage "${name}" needs --function ${work.name}=FILE`);
+    }
+    if (work.kind === 'embed' && endpoint === undefined) {
+      throw new UserError(`the stage "${name}" needs --endpoint URL, where the model ${work.model} is served`);
+    }
   }
+  const loaded = await loadFunctions(functions);
   return {
     ...(endpoint !== undefined && { embed: (work) => ({ embed: embedderAt(endpoint, key, work), cache: store }) }),
-    function: (name) => localFunction(name, functions[name]!),
+    function: (name) => loaded.get(name)!,
   };
 }
 
@@ -80,7 +87,7 @@ export function workPorts({ pipeline, store }: Workspace, options: WorkspaceOpti
 export function queryEmbedder({ pipeline }: Workspace, { endpoint, key }: Pick<WorkspaceOptions, 'endpoint' | 'key'>) {
   const work = pipeline.stages.find((stage) => stage.work.kind === 'embed')?.work;
   if (work?.kind !== 'embed') throw new UserError('the pipeline has no embed stage');
-  if (endpoint === undefined) throw new UserError(`--endpoint is needed, where the model ${work.model} is served`);
+  if (endpoint === undefined) throw new UserError(`--endpoint URL is needed, where the model ${work.model} is served`);
   return embedderAt(endpoint, key, work);
 }
 
@@ -88,34 +95,10 @@ function embedderAt(url: string, key: string | undefined, work: Extract<Resolved
   const endpoint = {
     url,
     timeoutMs: EMBEDDING_TIMEOUT_MS,
+    hint: 'is it running? npm start',
     ...(key !== undefined && { key: () => Promise.resolve(key) }),
   };
   return embeddingsAt(endpoint, work);
-}
-
-function localFunction(name: string, file: string): CallFunction {
-  let loaded: Promise<(event: { records: readonly DataRecord[] }) => unknown> | undefined;
-  const load = async () => {
-    const module = (await import(pathToFileURL(resolve(file)).href)) as {
-      handler?: unknown;
-      default?: { handler?: unknown };
-    };
-    const handler = module.handler ?? module.default?.handler;
-    if (typeof handler !== 'function')
-      throw new UserError(`${file} must export the function handler, for the stage's function ${name}`);
-    return handler as (event: { records: readonly DataRecord[] }) => unknown;
-  };
-  return async (records) => {
-    loaded ??= load();
-    const handler = await loaded;
-    try {
-      // As Lambda does: what the function changes in its event changes nothing here.
-      return JSON.parse(JSON.stringify((await handler(structuredClone({ records }))) ?? null)) as unknown;
-    } catch (error) {
-      const said = error instanceof Error ? error.message : String(error);
-      throw new FunctionError(`the function failed: ${said}`, { cause: error });
-    }
-  };
 }
 
 function readJson(file: string): unknown {

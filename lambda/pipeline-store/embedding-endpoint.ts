@@ -10,11 +10,13 @@ export interface EmbeddingEndpoint {
   readonly key?: () => Promise<string>;
   /** Longest call: a batch of long texts on a busy server. */
   readonly timeoutMs: number;
+  /** What to look at where nobody answers. */
+  readonly hint?: string;
 }
 
 /** Embeds texts at an OpenAI-compatible endpoint, such as the platform's own. */
 export function embeddingsAt(
-  { url, key, timeoutMs }: EmbeddingEndpoint,
+  { url, key, timeoutMs, hint }: EmbeddingEndpoint,
   work: Extract<ResolvedWork, { kind: 'embed' }>,
 ): (texts: readonly string[]) => Promise<number[][]> {
   const address = `${url.replace(/\/+$/, '').replace(/\/v1$/, '')}/v1/embeddings`;
@@ -25,6 +27,12 @@ export function embeddingsAt(
       headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
       body,
       signal: AbortSignal.timeout(timeoutMs),
+    }).catch((error: unknown) => {
+      // fetch itself says no more than "fetch failed".
+      const { message, cause } = error as Error & { readonly cause?: NodeJS.ErrnoException };
+      throw new Error(`${address} does not answer (${cause?.code ?? message})${hint ? `: ${hint}` : ''}`, {
+        cause: error,
+      });
     });
     const wait = Number(response.headers.get('retry-after') ?? NaN);
     const answer = { status: response.status, body: await response.text() };

@@ -1,5 +1,5 @@
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
-import type { DataRecord } from '../reading/source-record';
+import { type DataRecord, fieldOf } from '../reading/source-record';
 import { mergeSketches, type Sketch, SketchBuilder } from './sketch';
 
 /** What monitors know of the records of a version, in bounded memory. */
@@ -44,9 +44,10 @@ export class ProfileBuilder {
   public add(record: DataRecord, time: number | undefined): void {
     this.records++;
     this.described.forEach((field, i) => {
-      if (record[field] !== undefined && record[field] !== null) this.given[i]!++;
+      const value = fieldOf(record, field);
+      if (value !== undefined && value !== null) this.given[i]!++;
     });
-    for (const [field, sketch] of this.sketches) sketch.add(record[field]);
+    for (const [field, sketch] of this.sketches) sketch.add(fieldOf(record, field));
     if (Array.isArray(record.embedding)) this.addVector(record.embedding as number[]);
     if (time !== undefined && time > this.watermark) this.watermark = time;
   }
@@ -79,10 +80,11 @@ export class ProfileBuilder {
 /** Both profiles together. */
 export function mergeProfiles(a: Profile, b: Profile): Profile {
   const given: Record<string, number> = { ...a.given };
-  for (const [field, count] of Object.entries(b.given)) given[field] = (given[field] ?? 0) + count;
+  for (const [field, count] of Object.entries(b.given))
+    given[field] = (Object.hasOwn(given, field) ? given[field]! : 0) + count;
   const fields: Record<string, Sketch> = { ...a.fields };
   for (const [field, sketch] of Object.entries(b.fields)) {
-    fields[field] = fields[field] ? mergeSketches(fields[field], sketch) : sketch;
+    fields[field] = Object.hasOwn(fields, field) ? mergeSketches(fields[field]!, sketch) : sketch;
   }
   const watermark = Math.max(a.watermark ?? -Infinity, b.watermark ?? -Infinity);
   const embedding =

@@ -1,3 +1,5 @@
+import { leastHistory } from '../../../lib/policy/pipeline/pipeline-defaults';
+
 /** How a value stands to what its history lets expect. */
 export interface Judgement {
   readonly expected: number;
@@ -39,8 +41,8 @@ export function judge(
   leastDeviation: (expected: number) => number,
   { minimumHistory, season, mostDeviations }: SeasonalSettings,
 ): Judgement | undefined {
-  // One more season than the first expectation needs, so that there are misses to learn from.
-  if (history.length < Math.max(minimumHistory, season + 3)) return undefined;
+  // More than the first expectation needs, so that there are misses to learn from.
+  if (history.length < leastHistory(minimumHistory, season)) return undefined;
   const misses: number[] = [];
   for (let i = season; i < history.length; i++) misses.push(history[i]! - expectation(history, i, season));
   const shift = median(misses);

@@ -116,7 +116,7 @@ function freshness({ watermark }: Profile, { mostAgeSeconds }: ResolvedMonitors,
 function drift(profile: Profile, pinned: Profile, { mostPsi, mostCentroidDistance }: ResolvedMonitors): Finding[] {
   const findings: Finding[] = [];
   for (const [field, sketch] of Object.entries(profile.fields)) {
-    const stability = pinned.fields[field] && stabilityOf(pinned.fields[field], sketch);
+    const stability = Object.hasOwn(pinned.fields, field) && stabilityOf(pinned.fields[field]!, sketch);
     if (!stability) continue;
     const most = Math.max(mostPsi, stability.byChance);
     findings.push({

@@ -1,6 +1,10 @@
 import { isUtf8 } from 'node:buffer';
 import { isNestedDeeperThan } from '../../gateway/nesting';
+import { fieldsOf, inexactNumberIn, nameGivenTwice, namesIn } from './json-text';
 import { type DataRecord, MOST_LEVELS, ReadingFault } from './source-record';
+
+/** A name that is longer is told by its length. */
+const MOST_NAME = 128;
 
 /** Half of a pair of UTF-16, which no text of Unicode holds alone. */
 const LONE_SURROGATE = /\p{Surrogate}/u;
@@ -8,11 +12,8 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** An escape of JSON that may be one. */
 const SURROGATE_ESCAPE = /\\u[dD][89a-fA-F]/;
 
-/** What may be a number that changes as it is read: no other has so many digits, or so large an exponent. */
-const MAYBE_INEXACT = /\d{16}|[eE]\+?\d{3}/;
-
-/** Texts, and numbers where there is no text. */
-const TEXT_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(\.\d+)?([eE][+-]?\d+)?/g;
+/** What may be a number that changes as it is read: no other has so many digits, or so large or small an exponent. */
+const MAYBE_INEXACT = /\d{16}|[eE][+-]?\d{3}/;
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
@@ -41,6 +42,13 @@ export function recordFromJson(text: string): DataRecord | ReadingFault {
   if (isNestedDeeperThan(MOST_LEVELS, value)) {
     return new ReadingFault('depth', `nests deeper than ${MOST_LEVELS} levels`);
   }
+  if (namesIn(text) !== fieldsOf(value)) {
+    const name = nameGivenTwice(text);
+    return new ReadingFault(
+      'json',
+      `names the field ${name.length > MOST_NAME ? `of ${name.length} characters` : name} twice`,
+    );
+  }
   const inexact = MAYBE_INEXACT.test(text) ? inexactNumberIn(text) : undefined;
   if (inexact !== undefined) {
     return new ReadingFault('number', `holds ${inexact}, which a 64-bit number does not keep: write it as a text`);
@@ -49,19 +57,6 @@ export function recordFromJson(text: string): DataRecord | ReadingFault {
     return new ReadingFault('encoding', 'holds half of a surrogate pair');
   }
   return value as DataRecord;
-}
-
-/** The first integer of valid JSON that would become another, or number that would be infinite, shortened. */
-function inexactNumberIn(json: string): string | undefined {
-  for (const [token, fraction, exponent] of json.matchAll(TEXT_OR_NUMBER)) {
-    if (token.startsWith('"')) continue;
-    const value = Number(token);
-    const isInteger = fraction === undefined && exponent === undefined;
-    if (!Number.isFinite(value) || (isInteger && BigInt(token) !== BigInt(value))) {
-      return token.length > 24 ? `a number of ${token.length} characters` : `the number ${token}`;
-    }
-  }
-  return undefined;
 }
 
 function holdsLoneSurrogate(value: unknown): boolean {

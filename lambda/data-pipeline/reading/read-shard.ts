@@ -60,9 +60,22 @@ function recordOfLine(
 ): SourceRecord {
   const place = { file, offset, bytes };
   if (!content) return { place, fault: tooLarge(mostBytes) };
-  const text = decode(content, offset === 0);
-  const record = text instanceof ReadingFault ? text : recordOf(text);
-  return record instanceof ReadingFault ? { place, fault: record } : { place, record };
+  return recordAt(place, () => {
+    const text = decode(content, offset === 0);
+    return text instanceof ReadingFault ? text : recordOf(text);
+  });
+}
+
+/** What is thrown in the reading of a record is a fault of that record: the others are read. */
+function recordAt(place: Place, read: () => DataRecord | ReadingFault): SourceRecord {
+  try {
+    const record = read();
+    return record instanceof ReadingFault ? { place, fault: record } : { place, record };
+  } catch (error) {
+    // The message may repeat what stands in the record.
+    const { name } = error as Error;
+    return { place, fault: new ReadingFault('size', `is more than can be read at a time (${name})`) };
+  }
 }
 
 async function* readCsv(range: ShardRange, source: ResolvedSource, files: InputFiles): AsyncGenerator<SourceRecord[]> {
@@ -109,11 +122,12 @@ async function readDocument(
   if (fileBytes > mostRecordBytes) return { place, fault: tooLarge(mostRecordBytes) };
   const pieces: Buffer[] = [];
   for await (const piece of files.read(file, 0, fileBytes)) pieces.push(Buffer.from(piece));
-  const text = decode(Buffer.concat(pieces), true);
-  if (text instanceof ReadingFault) return { place, fault: text };
-  if (text.trim() === '') return { place, fault: new ReadingFault('empty', 'is an empty document') };
-  const mediaType = /\.(?:md|markdown)$/i.test(file) ? 'text/markdown' : 'text/plain';
-  return { place, record: { uri: file, text, mediaType } };
+  return recordAt(place, () => {
+    const text = decode(Buffer.concat(pieces), true);
+    if (text instanceof ReadingFault) return text;
+    if (text.trim() === '') return new ReadingFault('empty', 'is an empty document');
+    return { uri: file, text, mediaType: /\.(?:md|markdown)$/i.test(file) ? 'text/markdown' : 'text/plain' };
+  });
 }
 
 function tooLarge(mostBytes: number): ReadingFault {

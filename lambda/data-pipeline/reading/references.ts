@@ -3,7 +3,7 @@ import { digestOf } from '../digest';
 import type { GoldenQuery } from '../retrieval/switch-index';
 import type { InputFile, InputFiles } from '../storage';
 import { readRanges } from './read-shard';
-import type { DataRecord } from './source-record';
+import { type DataRecord, fieldOf } from './source-record';
 
 const MOST_RECORD_BYTES = 1_048_576;
 
@@ -25,7 +25,7 @@ export async function loadReferences({ references }: ResolvedPipeline, files: Re
   for (const { name, file, field } of references) {
     const values = new Set<string | number>();
     for await (const record of recordsOfFile(files, file)) {
-      const value = record[field];
+      const value = fieldOf(record, field);
       if (typeof value === 'string' || typeof value === 'number') values.add(value);
     }
     if (values.size === 0)
@@ -36,7 +36,7 @@ export async function loadReferences({ references }: ResolvedPipeline, files: Re
   return { sets, digests };
 }
 
-/** Reads the golden set of a definition; empty where it has none. */
+/** Reads the golden set of a definition; empty where it has none. A set without a query is an error. */
 export async function loadGoldenSet({ retrieval }: ResolvedPipeline, files: ReferenceFiles): Promise<GoldenQuery[]> {
   if (retrieval?.goldenSet === undefined) return [];
   const queries: GoldenQuery[] = [];
@@ -46,6 +46,8 @@ export async function loadGoldenSet({ retrieval }: ResolvedPipeline, files: Refe
     }
     queries.push({ query, uri });
   }
+  // Of nothing all is found: the gate of the index would stand open.
+  if (queries.length === 0) throw new Error(`the golden set ${retrieval.goldenSet} has no query`);
   return queries;
 }
 

@@ -35,11 +35,16 @@ export const MOST_LINE_BYTES = 100_000;
 /** Bytes of a line besides its ranges: `{"index":12345678,"ranges":[]}`, and its end. */
 const LINE_FRAME_BYTES = 40;
 
+/** Endings of the names of files that are read. */
+export function endingsOf({ format, endings }: ResolvedSource): readonly string[] {
+  return format === undefined ? Object.values(ENDINGS).flat() : (endings ?? ENDINGS[format]);
+}
+
 /** What a file holds; undefined for one that is not read. */
-export function formatOf(file: string, { format, endings }: ResolvedSource): RecordFormat | undefined {
+export function formatOf(file: string, source: ResolvedSource): RecordFormat | undefined {
   const name = file.toLowerCase();
   const ends = (list: readonly string[]) => list.some((ending) => name.endsWith(ending.toLowerCase()));
-  if (format !== undefined) return ends(endings ?? ENDINGS[format]) ? format : undefined;
+  if (source.format !== undefined) return ends(endingsOf(source)) ? source.format : undefined;
   return Object.values(RecordFormat).find((candidate) => ends(ENDINGS[candidate]));
 }
 

@@ -3,6 +3,11 @@ import type { SCAN_RULE } from './file-scan';
 /** A record of JSON: what stages take and give. */
 export type DataRecord = Record<string, unknown>;
 
+/** A field of a record; undefined where the record has none, also of a name such as `constructor` that any object knows. */
+export function fieldOf(record: DataRecord, name: string): unknown {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
+}
+
 /** Where a record stands in the input. */
 export interface Place {
   readonly file: string;

@@ -1,9 +1,10 @@
 import type { StageRule } from '../../../lib/policy';
 import { ExpressionFault, parseExpression } from '../../../lib/policy/pipeline/expression';
 import { evaluate } from '../../../lib/policy/pipeline/expression-value';
+import { timeOf } from '../../../lib/policy/pipeline/formats';
 import { canonical } from '../../../lib/policy/pipeline/schema-check';
 import { sha256 } from '../digest';
-import type { DataRecord } from '../reading/source-record';
+import { type DataRecord, fieldOf } from '../reading/source-record';
 
 /** A rule that one record can be judged by. Says what is wrong, without the value. */
 export interface RecordRule {
@@ -44,8 +45,8 @@ export function compileRules(
 
 function keyOf(fields: readonly string[]): UniqueRule['keyOf'] {
   return (record) => {
-    if (!fields.every((field) => record[field] !== undefined)) return undefined;
-    return sha256(canonical(fields.map((field) => record[field]))).slice(0, KEY_DIGITS);
+    const values = fields.map((field) => fieldOf(record, field));
+    return values.includes(undefined) ? undefined : sha256(canonical(values)).slice(0, KEY_DIGITS);
   };
 }
 
@@ -59,7 +60,7 @@ function checkOf(rule: StageRule, context: RuleContext): RecordRule['check'] {
 
 function required(fields: readonly string[]): RecordRule['check'] {
   return (record) => {
-    const missing = fields.find((field) => isBlank(record[field]));
+    const missing = fields.find((field) => isBlank(fieldOf(record, field)));
     return missing === undefined ? undefined : `${missing} is missing, null or blank`;
   };
 }
@@ -70,7 +71,7 @@ function isBlank(value: unknown): boolean {
 
 function range({ field, min = -Infinity, max = Infinity }: NonNullable<StageRule['range']>): RecordRule['check'] {
   return (record) => {
-    const value = record[field];
+    const value = fieldOf(record, field);
     if (value === undefined || value === null) return undefined;
     if (typeof value === 'number' && value >= min && value <= max) return undefined;
     const words = [...(min === -Infinity ? [] : [`at least ${min}`]), ...(max === Infinity ? [] : [`at most ${max}`])];
@@ -85,7 +86,7 @@ function reference(
   const values = references.get(set);
   if (!values) throw new Error(`the set of references "${set}" was not loaded`);
   return (record) => {
-    const value = record[field];
+    const value = fieldOf(record, field);
     if (value === undefined || value === null) return undefined;
     const isThere = (typeof value === 'string' || typeof value === 'number') && values.has(value);
     return isThere ? undefined : `${field} does not stand in ${set}`;
@@ -99,10 +100,10 @@ function time(
 ): RecordRule['check'] {
   if (asOf === undefined) throw new Error(`the rule "${name}" needs the time that the run is for (asOf)`);
   return (record) => {
-    const value = record[field];
+    const value = fieldOf(record, field);
     if (value === undefined || value === null) return undefined;
-    const at = typeof value === 'string' ? Date.parse(value) : NaN;
-    if (Number.isNaN(at)) return `${field} is no time`;
+    const at = timeOf(value);
+    if (at === undefined) return `${field} is no date-time`;
     if (asOf - at > mostAgeSeconds * 1000) return `${field} lies more than ${mostAgeSeconds} s before the run's time`;
     return at - asOf > mostAheadSeconds * 1000
       ? `${field} lies more than ${mostAheadSeconds} s after the run's time`

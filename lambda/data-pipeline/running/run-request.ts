@@ -1,3 +1,5 @@
+import { timeOf } from '../../../lib/policy/pipeline/formats';
+
 /** What a run is asked to do. */
 export interface RunRequest {
   /** The time that the run is for, RFC 3339. */
@@ -16,9 +18,9 @@ export interface RunRequest {
  * @throws for what is no time
  */
 export function timeOfRun(text: string): string {
-  const time = new Date(text);
-  if (Number.isNaN(time.getTime())) throw new Error(`asOf must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
-  return time.toISOString();
+  const time = timeOf(text);
+  if (time === undefined) throw new Error(`asOf must be a time such as 2026-11-24T00:00:00Z, got ${text}`);
+  return new Date(time).toISOString();
 }
 
 /**

@@ -1,7 +1,8 @@
+import { timeOf } from '../../../lib/policy/pipeline/formats';
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { canonical } from '../../../lib/policy/pipeline/schema-check';
 import { type Profile, ProfileBuilder } from '../monitors/profile';
-import type { Place } from '../reading/source-record';
+import { fieldOf, type Place } from '../reading/source-record';
 import type { Findings } from '../stages/work';
 import type { ObjectStore } from '../storage';
 import type { ObjectReference } from '../versions/manifest';
@@ -73,7 +74,7 @@ export class ShardOutput implements BatchOutput {
 
   /** Takes a record that came through. */
   public publish({ record, place, ordinal, branch }: Item): void {
-    const time = timeOf(record[this.timeField ?? '']);
+    const time = timeOf(fieldOf(record, this.timeField ?? ''));
     this.lines.push(JSON.stringify(record));
     // As JSON of an Origin, without the work on a name that is the same a hundred thousand times.
     this.origins.push(`[${this.nameOf(place.file)},${place.offset},${ordinal},"${branch}"]`);
@@ -102,12 +103,6 @@ export class ShardOutput implements BatchOutput {
       profile: await putProfile(store, this.profile.build()),
     };
   }
-}
-
-/** Milliseconds since 1970 of a `date-time`. */
-export function timeOf(value: unknown): number | undefined {
-  const time = typeof value === 'string' ? Date.parse(value) : NaN;
-  return Number.isNaN(time) ? undefined : time;
 }
 
 /** Writes a profile as an object that is named by its content. */

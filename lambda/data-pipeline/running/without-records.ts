@@ -1,9 +1,10 @@
+import { timeOf } from '../../../lib/policy/pipeline/formats';
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { ProfileBuilder } from '../monitors/profile';
-import type { DataRecord } from '../reading/source-record';
+import { type DataRecord, fieldOf } from '../reading/source-record';
 import type { ObjectStore } from '../storage';
 import { linesOfObject, putLines } from './line-object';
-import { putProfile, type QuarantineEntry, timeOf } from './shard-output';
+import { putProfile, type QuarantineEntry } from './shard-output';
 import type { ShardSummary } from './shard-summary';
 import { type Duplicate, isOut } from './uniqueness';
 
@@ -69,7 +70,7 @@ export async function withoutRecords(
   const part = lines.filter((_, i) => kept[i]);
   for (const line of part) {
     const record = JSON.parse(line) as DataRecord;
-    profile.add(record, timeOf(record[pipeline.source.timeField ?? '']));
+    profile.add(record, timeOf(fieldOf(record, pipeline.source.timeField ?? '')));
   }
   return {
     ...summary,

@@ -123,16 +123,19 @@ function sentencesOf(text: string): string[] {
 function wordsWithin(text: string, most: number): string[] {
   const parts: string[] = [];
   let open = '';
+  let bytes = 0;
   for (const word of text.split(/(?<=\s)/)) {
-    const candidate = open + word;
-    if (Buffer.byteLength(candidate) <= most) {
-      open = candidate;
+    const size = Buffer.byteLength(word);
+    if (bytes + size <= most) {
+      open += word;
+      bytes += size;
       continue;
     }
     if (open.trim() !== '') parts.push(open.trimEnd());
-    const slices = Buffer.byteLength(word) <= most ? [word] : slicesOf(word, most);
-    parts.push(...slices.slice(0, -1));
+    const slices = size <= most ? [word] : slicesOf(word, most);
+    for (const slice of slices.slice(0, -1)) parts.push(slice);
     open = slices.at(-1)!;
+    bytes = Buffer.byteLength(open);
   }
   if (open.trim() !== '') parts.push(open.trimEnd());
   return parts;

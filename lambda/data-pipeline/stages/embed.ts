@@ -18,6 +18,9 @@ export interface EmbedPorts {
 /** Numbers of 32 bits hold seven digits; more would be noise in every file. */
 const DIGITS = 7;
 
+/** Characters in a row that the reason of a fault may share with the text that is at fault. */
+const MOST_REPEATED = 16;
+
 /** Adds the vectors of one field, with its context. Equal texts are asked for once. */
 export function embedWorker(work: Omit<EmbedWork, 'kind'>, ports: EmbedPorts): Worker {
   return {
@@ -27,9 +30,8 @@ export function embedWorker(work: Omit<EmbedWork, 'kind'>, ports: EmbedPorts): W
       const vectors = await vectorsOf([...new Set(texts)], work, ports);
       return records.map((record, i): WorkResult => {
         const vector = vectors.get(texts[i]!);
-        return vector
-          ? { records: [withVector(record, vector)] }
-          : { fault: 'is a text that the embedding model refuses' };
+        if (vector instanceof TextRefused) return { fault: refusal(vector, texts[i]!) };
+        return { records: [{ ...record, embedding: vector! }] };
       });
     },
   };
@@ -41,16 +43,22 @@ function textOf(record: DataRecord, { field, context }: Pick<EmbedWork, 'field' 
   return [...before, record[field] as string].join('\n');
 }
 
-function withVector(record: DataRecord, embedding: readonly number[]): DataRecord {
-  return { ...record, embedding };
+/** Why the model refuses a text, in the words of its endpoint, unless those repeat a part of the text. */
+function refusal({ message }: TextRefused, text: string): string {
+  const length = Math.min(text.length, MOST_REPEATED);
+  const starts = Array.from({ length: message.length - length + 1 }, (_, start) =>
+    message.slice(start, start + length),
+  );
+  const said = starts.some((part) => text.includes(part)) ? 'its reason repeats the text' : message;
+  return `is a text that the embedding model refuses: ${said.replace(/\s+/g, ' ')}`;
 }
 
 async function vectorsOf(
   texts: readonly string[],
   work: Omit<EmbedWork, 'kind'>,
   { embed, cache }: EmbedPorts,
-): Promise<Map<string, readonly number[]>> {
-  const vectors = new Map<string, readonly number[]>();
+): Promise<Map<string, readonly number[] | TextRefused>> {
+  const vectors = new Map<string, readonly number[] | TextRefused>();
   const missing: string[] = [];
   for (const text of texts) {
     const kept = await cache?.get(cacheKey(text, work));
@@ -63,6 +71,10 @@ async function vectorsOf(
   const workers = Array.from({ length: Math.min(work.parallelCalls, batches.length) }, async () => {
     for (let batch = batches.shift(); batch; batch = batches.shift()) {
       for (const [text, vector] of await embedOrHalve(batch, embed)) {
+        if (vector instanceof TextRefused) {
+          vectors.set(text, vector);
+          continue;
+        }
         if (vector.length !== work.dimensions) {
           throw new Error(
             `${work.model} gives vectors of ${vector.length} numbers, where dimensions says ${work.dimensions}`,
@@ -80,14 +92,17 @@ async function vectorsOf(
 }
 
 /** A refusal of many texts does not say which it means: they are asked in halves until it does. */
-async function embedOrHalve(texts: readonly string[], embed: EmbedPorts['embed']): Promise<[string, number[]][]> {
+async function embedOrHalve(
+  texts: readonly string[],
+  embed: EmbedPorts['embed'],
+): Promise<[text: string, vector: number[] | TextRefused][]> {
   try {
     const vectors = await embed(texts);
     if (vectors.length !== texts.length) throw new Error(`asked for ${texts.length} vectors, got ${vectors.length}`);
     return texts.map((text, i) => [text, vectors[i]!]);
   } catch (error) {
     if (!(error instanceof TextRefused)) throw error;
-    if (texts.length === 1) return [];
+    if (texts.length === 1) return [[texts[0]!, error]];
     const half = Math.ceil(texts.length / 2);
     return [...(await embedOrHalve(texts.slice(0, half), embed)), ...(await embedOrHalve(texts.slice(half), embed))];
   }

@@ -58,6 +58,11 @@ export function embeddingClient(request: EmbeddingRequest, ports: EmbeddingClien
   };
 }
 
+/** Vectors are kept in 32 bits, where a number beyond 3.4 × 10³⁸ is infinite, which JSON cannot say. */
+function isNumberOf32Bits(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(Math.fround(value));
+}
+
 function vectorsIn(body: string, count: number): number[][] {
   let answer: unknown;
   try {
@@ -69,7 +74,7 @@ function vectorsIn(body: string, count: number): number[][] {
   const rows = Array.isArray(data) ? (data as { index?: number; embedding?: unknown }[]) : [];
   const vectors: number[][] = [];
   rows.forEach(({ index, embedding }, i) => {
-    const isVector = Array.isArray(embedding) && embedding.every((value) => Number.isFinite(value));
+    const isVector = Array.isArray(embedding) && embedding.every(isNumberOf32Bits);
     if (isVector) vectors[index ?? i] = embedding as number[];
   });
   if (vectors.length !== count || Object.keys(vectors).length !== count) {

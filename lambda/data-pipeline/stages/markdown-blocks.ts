@@ -9,7 +9,8 @@ export interface Block {
 }
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
-const HEADING = /^ {0,3}(#{1,6})[ \t]+(.*)$/;
+/** The rest of the line is taken whole: a form that may fail at its end would be tried again from each blank before it. */
+const HEADING = /^ {0,3}(#{1,6})[ \t]+([^]*)$/;
 const UNDERLINE = /^ {0,3}(=+|-{2,})[ \t]*$/;
 
 /** The blocks of a text, in order. Plain text has paragraphs only. */
@@ -19,7 +20,7 @@ export function* blocksOf(text: string, isMarkdown: boolean): Generator<Block> {
   let fence: string | undefined;
   const path = () => headings.map(({ title }) => title).join(' > ');
   const block = (isCode: boolean): Block[] => {
-    const content = lines.join('\n').replace(/^\n+|\s+$/g, '');
+    const content = lines.join('\n').replace(/^\n+/, '').trimEnd();
     lines = [];
     return content.trim() === '' ? [] : [{ text: content, heading: path(), isCode }];
   };

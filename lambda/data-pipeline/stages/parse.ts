@@ -17,7 +17,7 @@ export function parseDocument(record: DataRecord, { frontMatter }: Pick<ParseWor
   return {
     ...record,
     text: body,
-    title: title.slice(0, MOST_TITLE),
+    title: startOf(title, MOST_TITLE),
     mediaType: isMarkdown ? 'text/markdown' : 'text/plain',
   };
 }
@@ -35,7 +35,8 @@ function titleInMarkdown(text: string): string | undefined {
   for (const line of text.split(/\r?\n/, 200)) {
     if (/^\s{0,3}(?:```|~~~)/.test(line)) inCode = !inCode;
     if (inCode) continue;
-    const heading = /^ {0,3}#{1,6}[ \t]+(.*)$/.exec(line)?.[1] ?? (/^ {0,3}=+[ \t]*$/.test(line) ? before : undefined);
+    const heading =
+      /^ {0,3}#{1,6}[ \t]+([^]*)$/.exec(line)?.[1] ?? (/^ {0,3}=+[ \t]*$/.test(line) ? before : undefined);
     const plain = heading === undefined ? '' : plainHeading(heading);
     if (plain !== '') return plain;
     before = line;
@@ -44,8 +45,7 @@ function titleInMarkdown(text: string): string | undefined {
 }
 
 function firstLine(text: string): string | undefined {
-  return text
-    .slice(0, 10_000)
+  return startOf(text, 10_000)
     .split(/\r?\n/)
     .map((line) => line.trim())
     .find((line) => /[\p{L}\p{N}]/u.test(line));
@@ -53,12 +53,18 @@ function firstLine(text: string): string | undefined {
 
 /** A heading's words, without images, links and marks. */
 export function plainHeading(heading: string): string {
-  return heading
-    .slice(0, 1000)
+  return startOf(heading, 1000)
     .replace(/!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])/g, '')
     .replace(/\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])/g, '$1')
     .replace(/<[^>]*>/g, '')
     .replace(/[*_`]+/g, '')
     .replace(/[ \t]#+[ \t]*$/, '')
     .trim();
+}
+
+/** The start of a text, at most so long, and with no half of a surrogate pair at its end. */
+function startOf(text: string, most: number): string {
+  const last = text.charCodeAt(most - 1);
+  const isCutInPair = text.length > most && last >= 0xd800 && last < 0xdc00;
+  return text.slice(0, isCutInPair ? most - 1 : most);
 }

@@ -38,7 +38,7 @@ const FINDERS: readonly Finder[] = [
   {
     kind: PersonalData.API_KEY,
     form: new RegExp(
-      `-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----[A-Za-z0-9+/=\\s:,-]{0,16384}?-----END [A-Z ]{0,24}PRIVATE KEY-----|(?<![A-Za-z0-9_-])(?:${API_KEYS})(?![A-Za-z0-9_])`,
+      `-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?:[A-Za-z0-9+/=\\s:,]|-(?!----)){0,16384}-----END [A-Z ]{0,24}PRIVATE KEY-----|(?<![A-Za-z0-9_-])(?:${API_KEYS})(?![A-Za-z0-9_])`,
       'g',
     ),
     lengthOf: always,

@@ -2,7 +2,7 @@ import type { DataRecord } from '../reading/source-record';
 import { linesOfObject } from '../running/line-object';
 import type { Origin } from '../running/shard-output';
 import type { ObjectStore } from '../storage';
-import type { Manifest } from './manifest';
+import { type Manifest, manifestKey } from './manifest';
 import { readManifest, type VersionPorts } from './publish';
 
 /** A version that is, or was, published. */
@@ -70,7 +70,9 @@ export async function* trace(
 export interface Ancestor {
   readonly version: string;
   readonly depth: number;
-  /** Undefined where the version is gone by retention. */
+  /** Whether retention has deleted the version. */
+  readonly isGone: boolean;
+  /** Undefined where the version is gone, and where the manifest is not what was written. */
   readonly manifest?: Manifest;
 }
 
@@ -80,8 +82,9 @@ export async function ancestorsOf(version: string, store: ObjectStore): Promise<
   const queue = [{ version, depth: 0 }];
   for (const next of queue) {
     if (ancestors.some((known) => known.version === next.version)) continue;
-    const manifest = await readManifest(next.version, store).catch(() => undefined);
-    ancestors.push({ ...next, ...(manifest && { manifest }) });
+    const isGone = (await store.get(manifestKey(next.version))) === undefined;
+    const manifest = isGone ? undefined : await readManifest(next.version, store).catch(() => undefined);
+    ancestors.push({ ...next, isGone, ...(manifest && { manifest }) });
     for (const parent of manifest?.parents ?? []) queue.push({ version: parent, depth: next.depth + 1 });
   }
   return ancestors;

@@ -19,6 +19,14 @@ function dateTime(text: string): boolean {
   return inDay && (offset === 'Z' || (Number(offset.slice(1, 3)) <= 23 && Number(offset.slice(4)) <= 59));
 }
 
+/**
+ * Milliseconds since 1970 of a `date-time`; undefined for anything else. `Date.parse` by itself reads a time without an offset
+ * in the zone of the machine, and a number as a year.
+ */
+export function timeOf(value: unknown): number | undefined {
+  return typeof value === 'string' && dateTime(value) ? Date.parse(value) : undefined;
+}
+
 function uri(text: string): boolean {
   return /^[A-Za-z][A-Za-z0-9+.-]*:[^\s]+$/.test(text) && URL.canParse(text);
 }

@@ -73,7 +73,10 @@ const KEYWORDS: Readonly<Record<string, KeywordCheck>> = {
   minLength: count,
   maxLength: count,
   pattern: (value) => (isText(value) ? patternFault(value) : `must be a regular expression, got ${show(value)}`),
-  format: expected(`one of ${Object.keys(FORMATS).join(', ')}`, (value) => isText(value) && value in FORMATS),
+  format: expected(
+    `one of ${Object.keys(FORMATS).join(', ')}`,
+    (value) => isText(value) && Object.hasOwn(FORMATS, value),
+  ),
 };
 
 const ORDERED = [

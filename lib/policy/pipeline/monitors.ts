@@ -3,16 +3,16 @@
  */
 export interface PipelineMonitors {
   /**
-   * Versions before the first comparison, 3 to 1,000.
+   * Versions before the first comparison, 3 to 1,000, and at least `season` + 3.
    *
    * @default 14
    */
   readonly minimumHistory?: number;
 
   /**
-   * Versions that the comparison looks back on, at least `minimumHistory`, at most 1,000.
+   * Versions that the comparison looks back on, at least `minimumHistory` and `season` + 3, at most 1,000.
    *
-   * @default 56
+   * @default - 56, or what those need
    */
   readonly history?: number;
 

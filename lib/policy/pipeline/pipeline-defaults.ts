@@ -95,7 +95,7 @@ export function retrievedFields({ fields }: RetrievalSettings, last: JsonSchema)
 /** Fills in the defaults of a valid definition. */
 export function resolvePipeline(definition: PipelineDefinition): ResolvedPipeline {
   const contracts = stageContracts(definition.source, definition.stages);
-  const minimumHistory = definition.monitors?.minimumHistory ?? 14;
+  const { minimumHistory = 14, season = 7 } = definition.monitors ?? {};
   return {
     name: definition.name,
     source: { mostRecordBytes: 1_048_576, ...definition.source },
@@ -104,8 +104,8 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
     mostFaultRate: definition.mostFaultRate ?? 0.01,
     monitors: {
       minimumHistory,
-      history: Math.max(56, minimumHistory),
-      season: 7,
+      history: Math.max(56, leastHistory(minimumHistory, season)),
+      season,
       mostDeviations: 4,
       fields: [],
       mostPsi: 0.25,
@@ -124,6 +124,11 @@ export function resolvePipeline(definition: PipelineDefinition): ResolvedPipelin
       },
     }),
   };
+}
+
+/** Versions without which nothing is judged: a season before each of three misses, which say what is usual. */
+export function leastHistory(minimumHistory: number, season: number): number {
+  return Math.max(minimumHistory, season + 3);
 }
 
 function resolveStage(stage: PipelineStage, contract: StageContract): ResolvedStage {

@@ -6,8 +6,9 @@ import { PersonalData, UnicodeForm } from './stage-work';
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 const name = mustBe(
-  'lower-case letters, digits and hyphens, a letter or digit at each end, at most 63 characters',
-  (value) => typeof value === 'string' && NAME.test(value),
+  'lower-case letters, digits and hyphens, a letter or digit at each end, at most 63 characters, and not "constructor"',
+  // Counts are kept by names of stages and rules, in objects that all know this one.
+  (value) => typeof value === 'string' && NAME.test(value) && value !== 'constructor',
 );
 
 const field = mustBe(

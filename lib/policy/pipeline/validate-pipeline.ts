@@ -3,7 +3,7 @@ import { type Mismatch, mismatches } from './contract';
 import { type PipelineDefinition, type PipelineStage, RecordFormat } from './definition';
 import { INDEX_LIMITS } from './index-limits';
 import { checkRecordSchema, type JsonSchema } from './json-schema';
-import { lastEmbed, retrievedFields } from './pipeline-defaults';
+import { lastEmbed, leastHistory, retrievedFields } from './pipeline-defaults';
 import { pipelineShape } from './pipeline-shape';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
@@ -130,9 +130,10 @@ function checkMonitors(
   contracts: readonly StageContract[],
   faults: Fault[],
 ): void {
-  const least = monitors?.minimumHistory ?? 14;
+  const { minimumHistory = 14, season = 7 } = monitors ?? {};
+  const least = leastHistory(minimumHistory, season);
   if (monitors?.history !== undefined && monitors.history < least) {
-    const message = `must be at least minimumHistory (${least}), got ${monitors.history}`;
+    const message = `must be at least ${least}, for a minimumHistory of ${minimumHistory} and a season of ${season}, got ${monitors.history}: nothing would be judged`;
     faults.push({ path: 'monitors.history', message });
   }
   if (monitors?.mostAgeSeconds !== undefined && source?.timeField === undefined) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { readdirSync, readFileSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type CommandOutput,
@@ -203,6 +203,73 @@ describe('the commands of a pipeline', () => {
       await expect(runCommand(sandbox.options(), output)).rejects.toThrow(reason);
       await expect(readCommand(sandbox.options(), output)).rejects.toThrow('items has no published version yet');
     }
+  });
+
+  it('tell what was passed over, what could not be judged, and where a record stands whatever its file is called', async () => {
+    sandbox = new PipelineSandbox({
+      ...ITEMS,
+      source: { format: 'jsonLines', timeField: 'at' },
+      monitors: { mostAgeSeconds: 60 },
+    });
+    sandbox.write('input/notes.docx', 'x');
+    sandbox.write('input/more/notes.pdf', 'x');
+    const late = { asOf: undefined };
+    expect(await runCommand(sandbox.options(late), output)).toBe(false);
+    expect(printed).toContain('passed over   2 files; files read end in .jsonl, .ndjson\n');
+    sandbox.write('input/a b\n.jsonl', items(['a', 1], ['b', 20]));
+    expect(await text(() => runCommand(sandbox.options(late), output))).toMatch(
+      /quarantined +1, from 1 of 2 source records \(50.0 %\)\n[^]* freshness not judged: give --as-of TIME\n/,
+    );
+    expect(await text(() => quarantineCommand(undefined, place(), output))).toBe(
+      '"a b\\n.jsonl":17  check/small  n is not at most 10\n',
+    );
+    expect(await text(() => traceCommand('id', 'a', place(), output))).toMatch(/^"a b\\n\.jsonl":0 {2}a\n/);
+    expect(await text(() => traceCommand('constructor', String(Object), place(), output))).toMatch(/^version/);
+    expect(await text(() => runCommand(sandbox.options(), output))).not.toContain('freshness not judged');
+  });
+
+  it('say of a version whose manifest was changed that it cannot be read', async () => {
+    sandbox = new PipelineSandbox(ITEMS);
+    sandbox.write('input/a.jsonl', items(['a', 1]));
+    await runCommand(sandbox.options(), output);
+    const [version = ''] = /version +(\w{32})/.exec(printed)!.slice(1);
+    sandbox.write(`out/items/versions/${version}.json`, '{}');
+    expect(await text(() => versionsCommand(place(), output))).toContain('cannot be read: its manifest is not what');
+    rmSync(sandbox.path(`out/items/versions/${version}.json`));
+    expect(await text(() => versionsCommand(place(), output))).toContain('gone by retention');
+  });
+
+  it('say which file of the input has a name that is not UTF-8, where it would be read', async () => {
+    sandbox = new PipelineSandbox(ITEMS);
+    sandbox.write('input/a.jsonl', items(['a', 1]));
+    const latin = (name: string) => Buffer.from(sandbox.path(`input/${name}`), 'latin1');
+    writeFileSync(latin('caf\u00e9.png'), 'x');
+    expect(await runCommand(sandbox.options(), output)).toBe(true);
+    expect(printed).toContain('passed over   1 file;');
+    writeFileSync(latin('caf\u00e9.jsonl'), items(['b', 1]));
+    await expect(runCommand(sandbox.options(), output)).rejects.toThrow(
+      /the name of caf\ufffd\.jsonl in .* is not UTF-8: rename it/,
+    );
+  });
+
+  it('name the flag that a definition needs, and an empty golden set, before anything is read', async () => {
+    const rules = [{ name: 'in-time', time: { field: 'at', mostAgeSeconds: 60 } }];
+    const input = { type: 'object', properties: { at: { type: 'string' } } };
+    sandbox = new PipelineSandbox({ ...ITEMS, stages: [{ name: 'check', work: { check: {} }, input, rules }] });
+    await expect(runCommand(sandbox.options({ asOf: undefined }), output)).rejects.toThrow(
+      'the rule "in-time" needs the time that the run is for: give --as-of TIME',
+    );
+    for (const asOf of ['2026-11-24 10:00:00', '2026-11-24', '1']) {
+      await expect(runCommand(sandbox.options({ asOf }), output)).rejects.toThrow(`2026-11-24T00:00:00Z, got ${asOf}`);
+    }
+    const embed = { name: 'embed', work: { embed: { model: 'm', dimensions: 2 } } };
+    definition({ ...CHUNKS, stages: [CHUNKS.stages[0], embed], retrieval: { goldenSet: 'golden.jsonl' } });
+    sandbox.write('golden.jsonl', '');
+    await expect(runCommand(sandbox.options(), output)).rejects.toThrow('the golden set golden.jsonl has no query');
+    sandbox.write('golden.jsonl', '{"query":"a","uri":"b"}');
+    await expect(runCommand(sandbox.options(), output)).rejects.toThrow(
+      'the stage "embed" needs --endpoint URL, where the model m is served',
+    );
   });
 
   it('say what is wrong with a definition, an input or a time', async () => {

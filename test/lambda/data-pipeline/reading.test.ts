@@ -1,6 +1,7 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { csvValues } from '../../../lambda/data-pipeline/reading/csv';
+import { recordFromJson } from '../../../lambda/data-pipeline/reading/decode';
 import { UncleanFile } from '../../../lambda/data-pipeline/reading/file-scan';
 import { linesOf } from '../../../lambda/data-pipeline/reading/lines';
 import { readRanges } from '../../../lambda/data-pipeline/reading/read-shard';
@@ -100,6 +101,9 @@ describe('the reader', () => {
       `{"a":${'9'.repeat(400)}}`,
       '{"id":9007199254740992,"big":100000000000000000000,"pi":3.14159265358979323846,"e":1e300}',
       '{"text":"9007199254740993 and \\" 1e999","9007199254740993":1}',
+      '{"id":9007199254740993.0}',
+      '{"a":"\\\\","share":-1e-400}',
+      '{"a":0e-400,"b":1e-300,"c":9007199254740992.0}',
     ];
     const records = await read({ 'x.jsonl': lines.join('\n') });
     expect(records.map((record) => ('fault' in record ? record.fault.reason : 'taken'))).toEqual([
@@ -109,7 +113,42 @@ describe('the reader', () => {
       'holds a number of 400 characters, which a 64-bit number does not keep: write it as a text',
       'taken',
       'taken',
+      'holds the number 9007199254740993.0, which a 64-bit number does not keep: write it as a text',
+      'holds the number -1e-400, which a 64-bit number does not keep: write it as a text',
+      'taken',
     ]);
+  });
+
+  it('takes no record that names a field twice, of which the last would win', async () => {
+    const lines = [
+      '{"id":1,"id":2}',
+      '{"id":1,"\\u0069d":2}',
+      '{"a":{"b":1},"c":[{"b":1},{"b" : 1, "b":{"x":1}}]}',
+      '{"a":{"b":1},"b":"\\"b\\":","c":[{"b":1},{"b":1}],"constructor":1,"__proto__":1}',
+    ];
+    const records = await read({ 'x.jsonl': lines.join('\n') });
+    expect(records.map((record) => ('fault' in record ? record.fault : 'taken'))).toEqual([
+      { rule: 'json', reason: 'names the field id twice' },
+      { rule: 'json', reason: 'names the field id twice' },
+      { rule: 'json', reason: 'names the field b twice' },
+      'taken',
+    ]);
+  });
+
+  it('reads a record of many megabytes as any other', () => {
+    const note = 'x"\\'.repeat(4_000_000);
+    expect(recordFromJson(JSON.stringify({ note, id: 1234567890123456 }))).toMatchObject({ id: 1234567890123456 });
+    const inexact = JSON.stringify({ note, id: 1 }).replace(/1}$/, '9007199254740993}');
+    expect(recordFromJson(inexact)).toMatchObject({ rule: 'number' });
+  });
+
+  it('finds a record at fault whose reading throws, and reads the others', async () => {
+    const parse = jest.spyOn(Buffer.prototype, 'toString').mockImplementationOnce(() => {
+      throw new RangeError('too long');
+    });
+    const records = await read({ 'x.jsonl': '{"a":1}\n{"a":2}' });
+    parse.mockRestore();
+    expect(records.map(outcome)).toEqual(['size', { a: 2 }]);
   });
 
   it('finds each line of a CSV file at fault whose first line names no columns, so that the file counts in full', async () => {

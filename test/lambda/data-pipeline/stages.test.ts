@@ -15,6 +15,8 @@ describe('parse', () => {
     ['a.md', 'The title\n=========\ntext', 'The title', undefined],
     ['a.txt', '\n ---- \n  The title\nmore', 'The title', undefined],
     ['a.md', '---\n', 'a.md', undefined],
+    ['a.txt', `${'x'.repeat(199)}😀`, 'x'.repeat(199), undefined],
+    ['a.md', `# ${'*'.repeat(999)}😀`, 'a.md', undefined],
   ])('finds the title of %s', (uri, text, title, body) => {
     expect(parseDocument({ uri, text }, { frontMatter: true })).toEqual({
       uri,
@@ -48,6 +50,19 @@ describe('normalise', () => {
 
 describe('chunk', () => {
   const settings = { mostTokens: 32, overlapTokens: 8 };
+
+  it.each([
+    ['white space', `a${' '.repeat(200_000)}b`],
+    ['a heading of white space', `#${' '.repeat(200_000)}\u2028x`],
+    ['empty lines', `a${'\n'.repeat(200_000)}b`],
+    ['one word', 'x'.repeat(200_000)],
+  ])('takes time in proportion to a text of %s', (_, text) => {
+    const { user } = process.cpuUsage();
+    parseDocument({ uri: 'x.md', text }, { frontMatter: true });
+    chunkDocument({ uri: 'x.md', text: `a\n\n${text}` }, { mostTokens: 8192, overlapTokens: 8 });
+    expect((process.cpuUsage().user - user) / 1000).toBeLessThan(2000);
+  });
+
   const paragraph = fc.lorem({ mode: 'sentences', maxCount: 4 });
   const block = fc.oneof(
     paragraph,

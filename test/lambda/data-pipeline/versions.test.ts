@@ -187,10 +187,12 @@ describe('versions', () => {
       found.push(lineage);
     expect(found).toEqual([{ record: { id: 'common' }, file: 'a.jsonl', offset: 10 }]);
     const ancestors = await ancestorsOf(child.version, ports.store);
-    expect(ancestors.map(({ version, depth, manifest: known }) => [version, depth, known !== undefined])).toEqual([
-      [child.version, 0, true],
-      [one, 1, true],
-      ['e'.repeat(32), 1, false],
+    expect(
+      ancestors.map(({ version, depth, isGone, manifest: known }) => [version, depth, isGone, known !== undefined]),
+    ).toEqual([
+      [child.version, 0, false, true],
+      [one, 1, false, true],
+      ['e'.repeat(32), 1, true, false],
     ]);
   });
 
@@ -202,5 +204,6 @@ describe('versions', () => {
     await expect(recordsOf(published, ports.store).next()).rejects.toThrow('is not what was written');
     await ports.store.put(`versions/${one}.json`, '{}');
     await expect(currentVersion(ports)).rejects.toThrow('is not what was written');
+    expect(await ancestorsOf(one!, ports.store)).toEqual([{ version: one, depth: 0, isGone: false }]);
   });
 });

@@ -48,6 +48,21 @@ describe('the embed stage', () => {
       texts.includes('xxx') ? Promise.reject(new TextRefused('too long')) : Promise.resolve(texts.map(vectorOf));
     const results = await embedWorker(WORK, { embed }).run(records(6), {});
     expect(results.map((result) => 'fault' in result)).toEqual([false, false, true, false, false, false]);
+    expect(results[2]).toEqual({ fault: 'is a text that the embedding model refuses: too long' });
+  });
+
+  it('says why a text is refused, unless the reason repeats what it holds', async () => {
+    const faults = async (message: string) => {
+      const embed = () => Promise.reject(new TextRefused(message));
+      const [result] = await embedWorker(WORK, { embed }).run([{ text: 'call Ada Lovelace at 5pm' }], {});
+      return result;
+    };
+    expect(await faults('status 400: at most\n8192 tokens')).toEqual({
+      fault: 'is a text that the embedding model refuses: status 400: at most 8192 tokens',
+    });
+    expect(await faults('status 422: {"input":"call Ada Lovelace')).toEqual({
+      fault: 'is a text that the embedding model refuses: its reason repeats the text',
+    });
   });
 
   it('stops where vectors have another length than the definition says', async () => {
@@ -105,6 +120,8 @@ describe('the client of embedding endpoints', () => {
     await expect(client([{ status: 400, body: 'too long' }]).ask()).rejects.toThrow(TextRefused);
     await expect(client([new Error('a'), new Error('b'), new Error('c')]).ask()).rejects.toThrow('Error: c');
     await expect(client([{ status: 200, body: '{"data":[]}' }]).ask()).rejects.toThrow('gives 0 vectors for 2 texts');
+    const large = JSON.stringify({ data: [{ embedding: [1e39] }, { embedding: [1] }] });
+    await expect(client([{ status: 200, body: large }]).ask()).rejects.toThrow('gives 1 vectors for 2 texts');
   });
 });
 

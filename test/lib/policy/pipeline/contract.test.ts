@@ -77,6 +77,12 @@ describe('the check of a record against a schema', () => {
     expect(good.filter((text) => check(text) !== undefined)).toEqual([]);
     expect(bad.filter((text) => check(text) === undefined)).toEqual([]);
   });
+
+  it.each(['toString', 'constructor', 'time'])('knows no format %s', (format) => {
+    expect(faultsOf({ type: 'string', format })).toEqual([
+      `schema.format: must be one of date, date-time, email, uri, uuid, got "${format}"`,
+    ]);
+  });
 });
 
 describe('what one stage gives and the next takes', () => {

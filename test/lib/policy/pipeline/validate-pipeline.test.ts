@@ -190,8 +190,14 @@ describe('a pipeline definition', () => {
     [
       'a history shorter than the least',
       { ...ORDERS, monitors: { history: 5 } },
-      'monitors.history: must be at least minimumHistory (14), got 5',
+      'monitors.history: must be at least 14, for a minimumHistory of 14 and a season of 7, got 5: nothing would be judged',
     ],
+    [
+      'a history that no season fits in',
+      { ...ORDERS, monitors: { minimumHistory: 10, history: 40, season: 38 } },
+      'monitors.history: must be at least 41, for a minimumHistory of 10 and a season of 38, got 40: nothing would be judged',
+    ],
+    ['a name that every object knows', { ...ORDERS, name: 'constructor' }, 'name: must be lower-case letters'],
     [
       'a centroid without vectors',
       { ...ORDERS, monitors: { mostCentroidDistance: 0.1 } },
