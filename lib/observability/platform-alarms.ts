@@ -246,8 +246,8 @@ export class PlatformAlarms extends Construct {
     this.add(`${name}-Capacity`, {
       metric: new cloudwatch.MathExpression({
         expression: 'desired - inService',
-        usingMetrics: { desired: fleet.metricDesired(minute), inService: fleet.metricInService(minute) },
-        label: 'Missing instances',
+        usingMetrics: { desired: fleet.metricDesired(minute), inService: fleet.metricInServiceCapacity(minute) },
+        label: 'Missing capacity',
         ...minute,
       }),
       threshold: 0,
