@@ -9,14 +9,15 @@ const stack = new Stack(app, 'Fleets');
 const { vpc } = new PlatformNetwork(stack, 'Network');
 const modelServer = { model: 'Qwen/Qwen3-8B' };
 
-// Three instances whatever happens, so that two are left without a zone; more on Spot, of which a g6e does three shares.
+// On-demand whatever happens, so much that two shares are left without a zone, were it full of g6e; more on Spot. A g6e
+// does three shares.
 const spot = new GpuFleet(stack, 'Spot', {
   vpc,
   modelServer,
   instanceTypes: [new InstanceType('g6.xlarge'), new InstanceType('g6e.xlarge')],
   instanceWeights: { 'g6.xlarge': 1, 'g6e.xlarge': 3 },
   capacityTypes: [CapacityType.ON_DEMAND, CapacityType.SPOT],
-  minCapacity: 3,
+  minCapacity: 5,
   maxCapacity: 24,
   capacityWithoutZone: 2,
 });

@@ -25,14 +25,16 @@ export function learnBoot(memory: BootMemory | undefined, capacity: FleetCapacit
     return { capacity, since, seconds: ASSUMED_BOOT_SECONDS };
   }
   const arrived = Math.max(0, capacity.inService - memory.capacity.inService);
-  const launched = Math.max(0, capacity.pending - memory.capacity.pending + arrived);
-  const waiting = [...memory.since, ...new Array<number>(launched).fill(capacity.at)];
+  const waiting = [...memory.since];
   let { seconds } = memory;
+  // What came and was never pending says nothing: a large instance has units beyond those that were missing.
   for (const since of waiting.splice(0, arrived)) {
     if (since === undefined) continue;
     const took = Math.min(LONGEST_BOOT_SECONDS, (capacity.at - since) / 1000);
     seconds += NEWEST * (took - seconds);
   }
+  const launched = Math.max(0, capacity.pending - waiting.length);
+  waiting.push(...new Array<number>(launched).fill(capacity.at));
   // Of those that were given up, the newest are taken to be.
   return { capacity, since: waiting.slice(0, capacity.pending), seconds };
 }

@@ -33,6 +33,8 @@ export interface KnownSize {
   readonly inService: number;
   /** In service and pending. */
   readonly size: number;
+  /** What of it is not asked for: it goes, or stays as a part of an instance that is. */
+  readonly excess: number;
 }
 
 /**
@@ -103,10 +105,10 @@ export function greatestDemand(
 /** The instances that are there or on their way; undefined where that is not known. */
 export function sizeOf({ capacity, now }: FleetReading): KnownSize | undefined {
   if (!capacity) return undefined;
-  const { inService, pending, at } = capacity;
+  const { inService, pending, excess = 0, at } = capacity;
   const size = inService + pending;
   if (!fresh({ value: size, at }, now, OLDEST.capacity) || inService < 0 || pending < 0) return undefined;
-  return { inService, size };
+  return { inService, size, excess };
 }
 
 /** The tokens in progress; undefined where they are not known. */

@@ -2,11 +2,12 @@
  * The law by which a fleet follows its work: how many instances it should have, as a share of those that it has. No AWS,
  * no clock: the scaling signal publishes what it returns, and the simulator replays traces against it.
  */
+import { capacityForZoneLoss, ONE_UNIT } from '../../lib/policy/zone-loss';
 import { type BootMemory, learnBoot } from './boot-time';
 import { freshFlow, freshTokens, greatestDemand, type LoadGuard, type LoadInput, sizeOf } from './fleet-demand';
 import type { FleetRating, FleetReading, Overload } from './fleet-reading';
 import { type HeldSize, hold } from './held-size';
-import { withoutZone, withReserve } from './reserve';
+import { withReserve } from './reserve';
 import { askedOverLetIn, followFlow, type FlowMemory } from './turned-away';
 import { followWork, workAhead, type WorkMemory } from './work';
 
@@ -14,7 +15,7 @@ import { followWork, workAhead, type WorkMemory } from './work';
 export interface FleetLoad {
   /** Per cent of what the fleet should have, pending instances included, 0 to `MOST_LOAD`: above 100 it must grow. */
   readonly load: number;
-  /** The same for a fleet with one instance less: while it is below 100, one can go. */
+  /** The same for a fleet that asks for one instance less: while it is below 100, one can go. */
   readonly loadWithoutOne: number;
   /** Instances that the fleet should have: the most of what the work asked for lately. */
   readonly wanted: number;
@@ -65,7 +66,8 @@ export function followLoad(
 ): { readonly load?: FleetLoad; readonly memory: FleetMemory } {
   const known = sizeOf(reading);
   if (!known) return { memory };
-  const { inService, size } = known;
+  const { inService, size, excess } = known;
+  const units = rating.units ?? ONE_UNIT;
   const boot = learnBoot(memory.boot, reading.capacity!);
   const tokens = freshTokens(reading);
   const work = tokens && followWork(memory.work, tokens, inService, rating.tokensPerInstance);
@@ -93,7 +95,8 @@ export function followLoad(
   // What is kept free for chance is there for the loss of a zone, too: both at once are not reckoned with.
   const bare = ahead !== undefined && demand.input === 'tokens' && !demand.guard;
   const needed = bare ? Math.ceil(withReserve(ahead, boot.seconds, bareOf(overload)) - 1e-9) : whole;
-  const withSpare = rating.zones === undefined ? whole : Math.max(whole, withoutZone(needed, rating.zones));
+  const withSpare =
+    rating.zones === undefined ? whole : Math.max(whole, capacityForZoneLoss(needed, rating.zones, units));
   const safe = Math.min(MOST_INSTANCES, withSpare);
   const seconds = rating.holdSeconds ?? HELD_BOOTS * boot.seconds;
   const held = hold(memory.held, reading.now, safe, { seconds, size });
@@ -101,13 +104,18 @@ export function followLoad(
   return {
     load: {
       load: share(wanted, size),
-      loadWithoutOne: share(wanted, Math.max(0, size - 1)),
+      loadWithoutOne: share(wanted, Math.max(0, oneLess(size - excess, units.step))),
       ...{ wanted, instances, decidedBy: demand.input },
       ...(demand.guard && { guard: demand.guard }),
       bootSeconds: boot.seconds,
     },
     memory: { ...remembered, held },
   };
+}
+
+/** What is there when one step less is asked for: instances are whole, so what is asked for is had up to the next step. */
+function oneLess(asked: number, step: number): number {
+  return step * (Math.ceil(asked / step) - 1);
 }
 
 /** The same without what is kept for chance. */

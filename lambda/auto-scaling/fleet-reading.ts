@@ -1,5 +1,7 @@
 /** What the law of `fleet-load.ts` goes by: what is known of a fleet, and what an instance of it can carry. */
 
+import type { InstanceUnits } from '../../lib/policy/instance-units';
+
 /** A number and when it was true. */
 export interface Gauge {
   readonly value: number;
@@ -33,11 +35,13 @@ export interface Flow {
   readonly turnedAway: number;
 }
 
-/** The instances of a fleet. */
+/** The instances of a fleet; of one with weights, the units of its capacity, here and wherever the law says instances. */
 export interface FleetCapacity {
   readonly inService: number;
   /** Asked for and not in service yet: they boot, or AWS has none to give at the moment. */
   readonly pending: number;
+  /** In service and not asked for, such as what a large instance has beyond what was missing. @default 0 */
+  readonly excess?: number;
   readonly at: number;
 }
 
@@ -47,7 +51,7 @@ export interface FleetCapacity {
  */
 export type Overload = 'queues' | 'refuses' | 'turnsAway';
 
-/** What one instance can carry, and how the fleet keeps room. */
+/** What one instance, or one unit of a fleet with weights, can carry, and how the fleet keeps room. */
 export interface FleetRating {
   /** Tokens in progress with which an instance just keeps its promise of a time to first token. */
   readonly tokensPerInstance: number;
@@ -65,4 +69,6 @@ export interface FleetRating {
   readonly zones?: number;
   /** How long the work must have needed fewer instances before one goes, in seconds. @default - two boots */
   readonly holdSeconds?: number;
+  /** What instances count for in a fleet with weights. @default - one each */
+  readonly units?: InstanceUnits;
 }

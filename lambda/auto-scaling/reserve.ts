@@ -33,10 +33,3 @@ export function withReserve(work: number, bootSeconds: number, overload: Overloa
   const usable = 1 - free - forEachSecond * Math.min(LONGEST_BRIDGED, bootSeconds);
   return ((forChance + Math.sqrt(forChance ** 2 + 4 * usable * work)) / (2 * usable)) ** 2;
 }
-
-/** The least fleet, spread evenly over so many zones, of which `needed` are left when the fullest zone is lost. */
-export function withoutZone(needed: number, zones: number): number {
-  let size = Math.ceil((needed * zones) / (zones - 1));
-  while (size - Math.ceil(size / zones) < needed) size += 1;
-  return size;
-}

@@ -1,6 +1,6 @@
 import { type FleetLoad, type FleetMemory, followLoad } from './fleet-load';
 import { roomOf } from '../load-balancing/room';
-import type { FleetReading, Flow, Gauge } from './fleet-reading';
+import type { FleetCapacity, FleetReading, Flow, Gauge } from './fleet-reading';
 import type { LoadMetric, ScaledFleet } from './scaled-fleet';
 
 /** What a fleet has in progress, in tokens; and what it let in and turned away, where its admission is bounded. */
@@ -23,7 +23,7 @@ export interface SignalPorts {
   readonly waitingJobs?: () => Promise<number>;
   /** Age of the oldest of them in seconds, and GPU and cache gauges of fleets in their order. */
   readonly gauges: (fleets: readonly ScaledFleet[], now: number) => Promise<Gauges>;
-  readonly groupSize: (group: string) => Promise<{ readonly inService: number; readonly pending: number }>;
+  readonly groupSize: (group: string) => Promise<Omit<FleetCapacity, 'at'>>;
   readonly publish: (metrics: readonly LoadMetric[]) => Promise<void>;
   /** Tells the gateway how much fleets let in, for a minute. */
   readonly setRooms: (rooms: readonly FleetRoom[]) => Promise<void>;

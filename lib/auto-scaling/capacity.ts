@@ -1,5 +1,7 @@
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import type { InstanceUnits } from '../policy/instance-units';
+import { ONE_UNIT } from '../policy/zone-loss';
 import type { FleetSettings } from './fleet-settings';
 
 /** A kind of capacity that a fleet is made of. */
@@ -42,6 +44,18 @@ export function usesReservations(settings: FleetSettings): boolean {
 /** Whether capacity can be had beyond what is reserved: a new instance can start before an old one goes. */
 export function canExceedReservations(settings: FleetSettings): boolean {
   return capacityTypesOf(settings).some((type) => type === CapacityType.SPOT || type === CapacityType.ON_DEMAND);
+}
+
+/** What the instances of a fleet count for, in units of its capacity. */
+export function instanceUnits({ instanceWeights }: FleetSettings): InstanceUnits {
+  if (!instanceWeights) return ONE_UNIT;
+  const weights = Object.values(instanceWeights);
+  return { smallest: Math.min(...weights), largest: Math.max(...weights), step: weights.reduce(commonDivisor) };
+}
+
+/** The greatest whole number that divides both. */
+function commonDivisor(one: number, other: number): number {
+  return other === 0 ? one : commonDivisor(other, one % other);
 }
 
 /** The types of the group and how it is made of kinds of capacity; the ladder of reservations is set on the L1. */

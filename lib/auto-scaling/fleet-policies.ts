@@ -35,7 +35,7 @@ export class FleetPolicies extends Construct {
   /** Scales out by target tracking on the load. */
   public readonly followLoad: autoscaling.CfnScalingPolicy;
 
-  /** Takes one instance away. */
+  /** Takes one instance away. Where weights differ, one of several units goes once the last of them is too many. */
   public readonly releaseOne: autoscaling.CfnScalingPolicy;
 
   /** Speaks while the law wants at least one instance less than there are. */
@@ -76,7 +76,10 @@ export class FleetPolicies extends Construct {
     this.fleet.yieldTo(this.metricLoad());
   }
 
-  /** Instances that the fleet should have, in per cent of those that it has or waits for: above 100 it grows. */
+  /**
+   * Instances that the fleet should have, in per cent of those that it has or waits for: above 100 it grows. Both in units
+   * of capacity where it has `instanceWeights`.
+   */
   public metricLoad(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metrics.average('FleetLoad', props);
   }
@@ -86,7 +89,7 @@ export class FleetPolicies extends Construct {
     return this.metrics.maximum('FleetLoadWithoutOne', props);
   }
 
-  /** Instances that the work asks for, however many there are. */
+  /** Instances that the work asks for, however many there are; in units of capacity with `instanceWeights`. */
   public metricDemand(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.metrics.average('FleetDemand', props);
   }
@@ -120,6 +123,8 @@ export class FleetPolicies extends Construct {
   }
 
   /**
+   * With weights, a group keeps each instance without which it would have less than it wants: never too much goes.
+   *
    * A simple policy, and no step policy: CloudWatch invokes a policy each minute for as long as its alarm speaks, and a
    * simple one alone waits for an instance to be gone, and for its cooldown, before it takes the next.
    */
@@ -127,7 +132,7 @@ export class FleetPolicies extends Construct {
     const policy = this.addPolicy('ReleaseOne', {
       policyType: 'SimpleScaling',
       adjustmentType: 'ChangeInCapacity',
-      scalingAdjustment: -1,
+      scalingAdjustment: -this.fleet.instanceUnits.step,
       cooldown: String(props.scaleInInterval?.toSeconds() ?? SCALING_DEFAULTS.scaleInIntervalSeconds),
     });
     const alarm = new cloudwatch.Alarm(this, 'OneTooMany', {
@@ -202,7 +207,7 @@ export class FleetPolicies extends Construct {
             customizedScalingMetricSpecification: query('load', this.metricLoad(), cloudwatch.Stats.AVERAGE),
             customizedCapacityMetricSpecification: query(
               'size',
-              this.fleet.metricInService(),
+              this.fleet.metricInServiceCapacity(),
               cloudwatch.Stats.AVERAGE,
             ),
           },

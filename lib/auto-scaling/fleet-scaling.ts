@@ -227,6 +227,7 @@ function fleetForHandler([backend, scaled]: [string, ScaledFleet]): object {
       overload: overloadOf(scaled),
       zones: scaled.survivesZoneLoss ? fleet.zones : undefined,
       holdSeconds: scaled.scaleInAfter?.toSeconds(),
+      units: fleet.instanceUnits.largest > 1 ? fleet.instanceUnits : undefined,
     },
     gpu: sourceOf(fleet.metricGpuUtilization(), GAUGE_SECONDS),
     ...(kvCacheUsage && { kvCache: { ...sourceOf(kvCacheUsage, kvPeriod), factor: 100 } }),

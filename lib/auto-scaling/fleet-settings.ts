@@ -60,7 +60,9 @@ export interface FleetSettings {
 
   /**
    * How many times the tokens per second of the smallest type each of `instanceTypes` does, by its name: whole numbers,
-   * 1 to 999. `minCapacity`, `maxCapacity` and what scaling asks for are in this unit then.
+   * 1 to 999. All that is said of capacity is in this unit then: `minCapacity`, `maxCapacity`, `capacityWithoutZone`,
+   * `onDemandBaseCapacity`, and what `FleetScaling` rates and asks for. A group may have more than it wants, and than
+   * `maxCapacity`, by less than the largest weight.
    *
    * @default - every type counts 1
    */
@@ -122,14 +124,15 @@ export interface FleetSettings {
   readonly rootDeviceName?: string;
 
   /**
-   * The least number of instances. 0 is for fleets that work off a queue, by which `FleetScaling` wakes them.
+   * The least number of instances, or of units with `instanceWeights`. 0 is for fleets that work off a queue, by which
+   * `FleetScaling` wakes them.
    *
    * @default 2 - the loss of one zone leaves one
    */
   readonly minCapacity?: number;
 
   /**
-   * The greatest number of instances, at least 1 and `minCapacity`.
+   * The greatest number of instances, or of units with `instanceWeights`; at least 1 and `minCapacity`.
    *
    * @default - three times `minCapacity`, at least 1
    */
@@ -143,7 +146,8 @@ export interface FleetSettings {
   readonly minZones?: number;
 
   /**
-   * Capacity that must be left, at the minimum, once the fullest zone is lost. `minCapacity` is checked against it.
+   * Capacity that must be left, at the minimum, once the fullest zone is lost. `minCapacity` is checked against it; with
+   * `instanceWeights` at worst: the lost zone had the heaviest type only, and the others have the lightest.
    *
    * @default - not checked
    */

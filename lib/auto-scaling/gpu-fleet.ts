@@ -9,7 +9,9 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { MetricFamily } from '../handlers/metric-family';
+import type { InstanceUnits } from '../policy/instance-units';
 import { SCALING_DEFAULTS } from '../policy/scaling-defaults';
+import { instanceUnits } from './capacity';
 import { fleetGroup } from './fleet-group';
 import { fleetLaunchTemplate } from './fleet-launch-template';
 import { fleetRole } from './fleet-role';
@@ -104,11 +106,14 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
   /** Topic that hears of each launch and termination. */
   public readonly notificationTopic: sns.ITopic;
 
-  /** The least number of instances. */
+  /** The least number of instances, or of units with `instanceWeights`. */
   public readonly minCapacity: number;
 
-  /** The greatest number of instances. */
+  /** The greatest number of instances, or of units with `instanceWeights`. */
   public readonly maxCapacity: number;
+
+  /** What its instances count for, in units of capacity: 1 each without `instanceWeights`. */
+  public readonly instanceUnits: InstanceUnits;
 
   /** Mean GPU utilisation that the fleet is held at where nothing better is known, in per cent. */
   public readonly targetGpuUtilization: number;
@@ -150,6 +155,7 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     const drainTime = props.drainTime ?? Duration.minutes(5);
     const { minCapacity, maxCapacity, targetGpuUtilization } = this;
     validateFleet(props, { minCapacity, maxCapacity, targetGpuUtilization }, drainTime);
+    this.instanceUnits = instanceUnits(props);
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
     this.zones = validateZones(props, props.vpc.selectSubnets(vpcSubnets).availabilityZones, minCapacity);
     this.port = props.port ?? 8000;
@@ -306,7 +312,12 @@ export class GpuFleet extends Construct implements ec2.IConnectable, iam.IGranta
     return this.groupMetrics.minimum('GroupInServiceInstances', props);
   }
 
-  /** Instances that the group wants to have. */
+  /** What is in service, in units of capacity; as many as there are instances without `instanceWeights`. */
+  public metricInServiceCapacity(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
+    return this.groupMetrics.minimum('GroupInServiceCapacity', props);
+  }
+
+  /** What the group wants to have, in units of capacity; instances without `instanceWeights`. */
   public metricDesired(props?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return this.groupMetrics.minimum('GroupDesiredCapacity', props);
   }

@@ -1,11 +1,16 @@
 import type { Duration } from 'aws-cdk-lib';
 import type * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 
-/** How a fleet follows its work: what one instance can carry, and how fast the fleet shrinks. */
+/**
+ * How a fleet follows its work: what one instance can carry, and how fast the fleet shrinks. In a fleet with
+ * `instanceWeights`, an instance stands here for one unit of capacity: what an instance of weight 1 carries.
+ */
 export interface FleetScalingSettings {
   /**
    * Tokens in progress, input and reserved output, with which one instance just keeps its promise of a time to first
-   * token; at least 1. At most what its KV cache holds. What the fleet keeps free beyond that is the law's business.
+   * token; at least 1. At most what its KV cache holds. With `instanceWeights` those of one unit: what an instance carries
+   * over its weight, of the type that carries the least for its weight. What the fleet keeps free beyond that is the law's
+   * business.
    *
    * @default 32768 - the KV cache of a model of 8B parameters on a GPU with 24 GB
    */
@@ -22,7 +27,7 @@ export interface FleetScalingSettings {
   readonly boundedAdmission?: boolean;
 
   /**
-   * Jobs of the queue that one instance finishes in a second, above 0.
+   * Jobs of the queue that one instance, or one unit with `instanceWeights`, finishes in a second, above 0.
    *
    * @default - waiting jobs do not scale this fleet
    */
@@ -59,7 +64,8 @@ export interface FleetScalingSettings {
 
   /**
    * Whether the fleet keeps so many instances that the work needs no more than are left when the fullest zone is lost, but
-   * for what is kept for chance. Over three zones that is half as many again.
+   * for what is kept for chance. Over three zones that is half as many again; with different `instanceWeights` more, since
+   * the lost zone may have had the heaviest type only.
    *
    * @default false - until others have booted, what is left is too few
    */
@@ -91,7 +97,7 @@ export interface PeakHours {
   /** When it ends: then the fleet's own least number of instances holds again. */
   readonly end: autoscaling.Schedule;
 
-  /** The least number of instances in between, from the fleet's `minCapacity` to its `maxCapacity`. */
+  /** The least number of instances, or of units with `instanceWeights`, in between: from the fleet's `minCapacity` to its `maxCapacity`. */
   readonly minCapacity: number;
 
   /**

@@ -1,5 +1,13 @@
 import { Duration, Token } from 'aws-cdk-lib';
-import { CapacityType, capacityTypesOf, defaultInstanceTypes, usesReservations, usesSpot } from './capacity';
+import { capacityForZoneLoss } from '../policy/zone-loss';
+import {
+  CapacityType,
+  capacityTypesOf,
+  defaultInstanceTypes,
+  instanceUnits,
+  usesReservations,
+  usesSpot,
+} from './capacity';
 import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
 import { hasNoNvidiaGpu, isArm64 } from './gpu-types';
 
@@ -86,21 +94,16 @@ export function validateZones(settings: FleetSettings, zones: readonly string[],
   }
   if (capacityWithoutZone === undefined) return count;
   whole('capacityWithoutZone', capacityWithoutZone, 1);
-  const left = minCapacity - Math.ceil(minCapacity / count);
-  if (left < capacityWithoutZone) {
+  const enough = (needed: number) => capacityForZoneLoss(needed, count, instanceUnits(settings));
+  if (minCapacity < enough(capacityWithoutZone)) {
+    let left = 0;
+    while (enough(left + 1) <= minCapacity) left++;
+    const heaviest = settings.instanceWeights ? ', at worst full of the heaviest type,' : '';
     throw new Error(
-      `minCapacity of ${minCapacity} over ${count} zones leaves ${left} when one is lost, and capacityWithoutZone asks for ${capacityWithoutZone}: set minCapacity to at least ${enough(capacityWithoutZone, count)}`,
+      `minCapacity of ${minCapacity} over ${count} zones leaves ${left} when one${heaviest} is lost, and capacityWithoutZone asks for ${capacityWithoutZone}: set minCapacity to at least ${count < 2 ? 'anything, over more zones' : enough(capacityWithoutZone)}`,
     );
   }
   return count;
-}
-
-/** The least capacity of which `needed` is left without the fullest of `zones` zones. */
-function enough(needed: number, zones: number): number | string {
-  if (zones < 2) return 'anything, over more zones';
-  let capacity = needed;
-  while (capacity - Math.ceil(capacity / zones) < needed) capacity++;
-  return capacity;
 }
 
 function validateServer({ modelServer }: FleetSettings): void {

@@ -230,7 +230,9 @@ export class PlatformDashboard extends Construct {
       graph(`${name}: hosts`, THIRD, [
         endpoint.metricHealthyHosts({ label: 'healthy' }),
         endpoint.metricUnhealthyHosts({ label: 'unhealthy', color: cloudwatch.Color.RED }),
-        ...(fleet ? [fleet.metricDesired({ label: 'wanted' })] : []),
+        ...(fleet
+          ? [fleet.metricDesired({ label: fleet.instanceUnits.largest > 1 ? 'wanted, in units' : 'wanted' })]
+          : []),
       ]),
       graph(`${name}: response time p99, s`, THIRD, [endpoint.metricResponseTime({ label: 'p99' })]),
       ...(fleet

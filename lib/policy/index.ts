@@ -2,6 +2,7 @@ export * from './backend';
 export * from './batch-settings';
 export * from './cache-settings';
 export * from './features';
+export * from './instance-units';
 export * from './model';
 export * from './pipeline';
 export * from './policy';

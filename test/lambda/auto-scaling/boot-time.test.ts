@@ -42,6 +42,12 @@ describe('the boot time of a fleet', () => {
     expect(learned([2, 0], [2, 1], [2, 0], [3, 0])).not.toBe(10);
   });
 
+  it('counts the units of a large instance once, and learns nothing of those that were not missing', () => {
+    const boot = 12 * 10;
+    expect(learned([3, 0], ...repeat(12, [3, 3]), [6, 0])).toBe((ASSUMED_BOOT_SECONDS + 7 * boot) / 8);
+    expect(learned([3, 0], ...repeat(12, [3, 1]), [6, 0])).toBe((ASSUMED_BOOT_SECONDS + boot) / 2);
+  });
+
   it('takes a long wait for capacity that AWS does not have for no boot of hours', () => {
     expect(learned([2, 0], ...repeat(720, [2, 1]), [3, 0])).toBe((ASSUMED_BOOT_SECONDS + 900) / 2);
   });

@@ -88,6 +88,33 @@ describe('the load of a fleet', () => {
   });
 });
 
+describe('the load of a fleet with weights', () => {
+  const MIXED = { ...RATING, units: { smallest: 1, largest: 3, step: 1 } };
+  const LARGE = { ...RATING, units: { smallest: 12, largest: 12, step: 12 } };
+  const wanting = (units: number) => ({ tokens: now(0), jobs: now(200 * units) });
+  const withExcess = (inService: number, excess: number) => ({ inService, pending: 0, excess, at: NOW });
+
+  it('lets go of what is asked for, not of what a large instance has beyond it', () => {
+    const capacity = withExcess(6, 2);
+    expect(loadOf({ ...wanting(4), capacity }, MIXED)!.loadWithoutOne).toBeGreaterThan(100);
+    expect(loadOf({ ...wanting(3), capacity }, MIXED)!.loadWithoutOne).toBeLessThan(100);
+    // What is there does the work of six, whatever was asked for.
+    expect(loadOf({ ...wanting(6), capacity }, MIXED)!.load).toBeLessThan(100);
+  });
+
+  it('lets a whole instance go, and none that is needed in part, however much was asked for', () => {
+    for (const capacity of [withExcess(24, 0), withExcess(24, 11)]) {
+      expect(loadOf({ ...wanting(12), capacity }, LARGE)!.loadWithoutOne).toBeLessThan(100);
+      expect(loadOf({ ...wanting(13), capacity }, LARGE)!.loadWithoutOne).toBeGreaterThan(100);
+    }
+  });
+
+  it('does without a zone that is full of its largest instances', () => {
+    expect(loadOf(wanting(12), { ...LARGE, zones: 3 })).toMatchObject({ wanted: 24 });
+    expect(loadOf(wanting(12), { ...MIXED, zones: 3 })).toMatchObject({ wanted: 30 });
+  });
+});
+
 describe('the load of a fleet over time', () => {
   /** Loads of readings that come each ten seconds; the fleet has what it wants at once. */
   function follow(tokens: readonly number[], rating = RATING, first = 4) {

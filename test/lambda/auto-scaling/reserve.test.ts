@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Overload } from '../../../lambda/auto-scaling/fleet-reading';
-import { withoutZone, withReserve } from '../../../lambda/auto-scaling/reserve';
+import { withReserve } from '../../../lambda/auto-scaling/reserve';
 
 const work = fc.double({ min: 0.001, max: 5000, noNaN: true });
 const boot = fc.double({ min: 0, max: 3600, noNaN: true });
@@ -40,18 +40,5 @@ describe('the reserve of a fleet', () => {
   it('bridges no boot where what is turned away says at once how much is missing', () => {
     expect(withReserve(10, 900, 'turnsAway')).toBe(withReserve(10, 0, 'turnsAway'));
     expect(withReserve(10, 900, 'turnsAway')).toBeLessThan(withReserve(10, 900, 'refuses'));
-  });
-});
-
-describe('enough without a zone', () => {
-  it('is the least size of which the rest does when the fullest zone is lost', () => {
-    fc.assert(
-      fc.property(fc.nat(500), fc.integer({ min: 2, max: 6 }), (needed, zones) => {
-        const left = (size: number) => size - Math.ceil(size / zones);
-        const size = withoutZone(needed, zones);
-        expect(left(size)).toBeGreaterThanOrEqual(needed);
-        if (size > 0) expect(left(size - 1)).toBeLessThan(needed);
-      }),
-    );
   });
 });

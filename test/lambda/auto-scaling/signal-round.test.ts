@@ -129,6 +129,17 @@ describe('a round of the scaling signal', () => {
       expect(told.at(-2)![2]!.instances).toBeCloseTo((3 * 1.5) / 0.955);
     });
 
+    it('lets in what the units of a fleet with weights carry, and multiplies its caches by them', async () => {
+      const { said, run, rooms, told } = signal(bounded);
+      // Ten instances, of which seven count three.
+      said.groupSize = { inService: 24, pending: 0, excess: 0 };
+      said.gauges = { fleets: [{ kvCache: { value: 40, at: START } }, {}] };
+      await run();
+      expect(rooms).toEqual([[{ backend: 'chat', tokens: 2208 }]]);
+      expect(told[0]![1].capacity).toMatchObject({ inService: 24, pending: 0 });
+      expect(told[0]![2]).toMatchObject({ instances: 12, decidedBy: 'kvCache', bootSeconds: 360 });
+    });
+
     it('says nothing of a fleet without instances, nor of one that is not known, and goes on without the store', async () => {
       const { said, run, rooms, published, warnings } = signal(bounded);
       said.groupSize = { inService: 0, pending: 1 };

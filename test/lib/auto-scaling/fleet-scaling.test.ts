@@ -162,6 +162,17 @@ describe('a scaled fleet', () => {
     expect(JSON.stringify(kept.toJSON())).toContain('\\"overload\\":\\"refuses\\",\\"zones\\":3');
   });
 
+  it.each([
+    [{ 'g6.xlarge': 1, 'g5.xlarge': 3 }, -1, '{"smallest":1,"largest":3,"step":1}'],
+    [{ 'g6.xlarge': 4, 'g5.xlarge': 6 }, -2, '{"smallest":4,"largest":6,"step":2}'],
+    [{ 'g6.xlarge': 12, 'g5.xlarge': 12 }, -12, '{"smallest":12,"largest":12,"step":12}'],
+  ])('counts in units where instances have weights, and takes away what divides them: %j', (weights, step, units) => {
+    const template = templateOf({ fleet: { instanceWeights: weights } });
+    const policy = { PolicyType: 'SimpleScaling', ScalingAdjustment: step };
+    template.hasResourceProperties('AWS::AutoScaling::ScalingPolicy', policy);
+    expect(JSON.stringify(template.toJSON()).replaceAll('\\"', '"')).toContain(`"units":${units}`);
+  });
+
   it('bounds the admission of a fleet that is rated, unless it is told not to', () => {
     const overload = (settings: Given['settings']) =>
       /overload\\":\\"(\w+)/.exec(JSON.stringify(templateOf({ settings }).toJSON()))?.[1];
@@ -230,7 +241,7 @@ describe('a fleet that knows what comes', () => {
               TargetValue: 100,
               CustomizedLoadMetricSpecification: query({ MetricName: 'FleetDemand' }, 'Sum'),
               CustomizedScalingMetricSpecification: query({ MetricName: 'FleetLoad' }, 'Average'),
-              CustomizedCapacityMetricSpecification: query({ MetricName: 'GroupInServiceInstances' }, 'Average'),
+              CustomizedCapacityMetricSpecification: query({ MetricName: 'GroupInServiceCapacity' }, 'Average'),
             },
           ],
         },

@@ -19,6 +19,17 @@ describe('a GPU fleet', () => {
       { minCapacity: 4, capacityWithoutZone: 3 },
       'minCapacity of 4 over 3 zones leaves 2 when one is lost, and capacityWithoutZone asks for 3: set minCapacity to at least 5',
     ],
+    [
+      {
+        ...{ instanceTypes: [new ec2.InstanceType('p5.48xlarge')], instanceWeights: { 'p5.48xlarge': 12 } },
+        ...{ minCapacity: 12, capacityWithoutZone: 8 },
+      },
+      'minCapacity of 12 over 3 zones leaves 0 when one, at worst full of the heaviest type, is lost, and capacityWithoutZone asks for 8: set minCapacity to at least 20',
+    ],
+    [
+      { instanceWeights: { 'g6.xlarge': 1, 'g5.xlarge': 3 }, minCapacity: 3, capacityWithoutZone: 2 },
+      'minCapacity of 3 over 3 zones leaves 0 when one, at worst full of the heaviest type, is lost, and capacityWithoutZone asks for 2: set minCapacity to at least 5',
+    ],
     [{ minZones: 4 }, 'the subnets of the fleet must be in at least minZones (4) zones, got 3'],
     [{ bootTime: Duration.hours(2) }, 'bootTime must be from 1 minute to 1 hour 55 minutes, got 2 hours'],
     [{ drainTime: Duration.seconds(5) }, 'drainTime must be from 10 seconds to 1 hour 55 minutes, got 5 seconds'],
