@@ -8,6 +8,8 @@ export interface CustomResourceEvent<Properties> {
   /** Id that the resource gave itself; missing in a Create. */
   readonly PhysicalResourceId?: string;
   readonly ResourceProperties: Properties;
+  /** What they were; in an Update only. */
+  readonly OldResourceProperties?: Properties;
 }
 
 /** What became of the resource: its id, and the attributes that a template may read. */

@@ -49,7 +49,8 @@ export interface IModelEndpoint extends IConstruct, ec2.IConnectable {
   readonly serverName?: string;
 
   /**
-   * Certificate of the endpoint, PEM, where no public authority signed it.
+   * What vouches for the endpoint, PEM, where no public authority does: the certificate of its own authority, or its
+   * own.
    *
    * @default - signed by a public authority
    */

@@ -6,6 +6,7 @@ import { LambdaTarget } from 'aws-cdk-lib/aws-elasticloadbalancingv2-targets';
 import type * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
+import type { EndpointCertificate } from './endpoint-certificate';
 import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
 
 /** Properties of a function's endpoint. */
@@ -41,6 +42,9 @@ export class FunctionEndpoint extends Construct implements IModelEndpoint {
   /** The function as a target. */
   public readonly targetGroup: elbv2.ApplicationTargetGroup;
 
+  /** The certificate made at deployment. */
+  public readonly endpointCertificate: EndpointCertificate;
+
   constructor(scope: Construct, id: string, props: FunctionEndpointProps) {
     super(scope, id);
     const { loadBalancer, connections } = internalBalancer(this, props, {
@@ -55,11 +59,12 @@ export class FunctionEndpoint extends Construct implements IModelEndpoint {
       targetType: elbv2.TargetType.LAMBDA,
       targets: [new LambdaTarget(props.function)],
     });
-    const made = sharedOrOwnCertificate(this, props);
-    this.listener = httpsListener(loadBalancer, made.certificate, this.targetGroup);
+    this.endpointCertificate = sharedOrOwnCertificate(this, props);
+    const { certificate, serverName, pem } = this.endpointCertificate;
+    this.listener = httpsListener(loadBalancer, certificate, this.targetGroup);
     this.url = `https://${this.loadBalancer.loadBalancerDnsName}`;
-    this.serverName = made.serverName;
-    this.certificate = made.pem;
+    this.serverName = serverName;
+    this.certificate = pem;
   }
 
   /** Calls that reached the load balancer. */

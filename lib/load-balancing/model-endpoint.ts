@@ -6,6 +6,7 @@ import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { Construct } from 'constructs';
 import type { IModelEndpoint } from '../handlers/interfaces';
 import { Balancing, balancingProperties, controlPortOf, validateBalancing } from './balancing';
+import type { EndpointCertificate } from './endpoint-certificate';
 import { type EndpointProps, httpsListener, internalBalancer, sharedOrOwnCertificate } from './internal-balancer';
 
 /** Properties of a model endpoint. */
@@ -106,6 +107,13 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
   /** Port on which the model servers listen. */
   public readonly targetPort: number;
 
+  /**
+   * The certificate made at deployment.
+   *
+   * @default - it has one of another kind
+   */
+  public readonly endpointCertificate?: EndpointCertificate;
+
   private readonly boundsConcurrency: boolean;
 
   constructor(scope: Construct, id: string, props: ModelEndpointProps) {
@@ -150,6 +158,7 @@ export class ModelEndpoint extends Construct implements IModelEndpoint {
     this.url = `https://${this.loadBalancer.loadBalancerDnsName}`;
     this.serverName = props.serverName ?? made?.serverName;
     this.certificate = made?.pem;
+    this.endpointCertificate = made;
   }
 
   /** Instances that answer their health check. */

@@ -6,7 +6,7 @@ export interface AlarmRule {
   readonly threshold: number;
   readonly comparison?: cloudwatch.ComparisonOperator;
   readonly description: string;
-  /** Minutes that must be bad, and of how many. */
+  /** Minutes, or longer periods of the metric, that must be bad, and of how many. */
   readonly minutes?: readonly [bad: number, of: number];
   readonly missing?: cloudwatch.TreatMissingData;
 }

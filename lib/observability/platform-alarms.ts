@@ -7,6 +7,7 @@ import type { FleetScaling } from '../auto-scaling/fleet-scaling';
 import type { GpuFleet } from '../auto-scaling/gpu-fleet';
 import type { ResponseCache } from '../caching/response-cache';
 import type { InferenceApi } from '../gateway/inference-api';
+import type { EndpointCertificate } from '../load-balancing/endpoint-certificate';
 import type { ModelEndpoint } from '../load-balancing/model-endpoint';
 import type { BatchJobs } from '../queueing/batch-jobs';
 import type { JobQueue } from '../queueing/job-queue';
@@ -52,6 +53,13 @@ export interface PlatformAlarmsProps {
    * @default - none
    */
   readonly endpoints?: Record<string, ModelEndpoint>;
+
+  /**
+   * Certificate made at deployment to watch, beside those of `endpoints`.
+   *
+   * @default - none
+   */
+  readonly endpointCertificate?: EndpointCertificate;
 
   /**
    * Fleets to watch, by backend.
@@ -104,6 +112,7 @@ export class PlatformAlarms extends Construct {
     if (props.batchJobs) this.watchBatchJobs(props.batchJobs, props);
     if (props.queue) this.watchQueue(props.queue, props.jobAge ?? Duration.hours(1));
     for (const [name, endpoint] of Object.entries(props.endpoints ?? {})) this.watchEndpoint(name, endpoint);
+    this.watchCertificates(props);
     for (const [name, fleet] of Object.entries(props.fleets ?? {})) this.watchFleet(name, fleet);
     if (props.scaling) this.watchScaling(props.scaling);
   }
@@ -239,6 +248,28 @@ export class PlatformAlarms extends Construct {
       threshold: 10,
       description: `Instances of ${name} answer with server errors`,
     });
+  }
+
+  /** Each once, however many endpoints share it. */
+  private watchCertificates({ endpointCertificate, endpoints = {} }: PlatformAlarmsProps): void {
+    const certificates = new Map<EndpointCertificate, string>();
+    if (endpointCertificate) certificates.set(endpointCertificate, 'CertificateExpiry');
+    for (const [name, { endpointCertificate: own }] of Object.entries(endpoints)) {
+      if (own && !certificates.has(own)) certificates.set(own, `${name}-CertificateExpiry`);
+    }
+    for (const [certificate, id] of certificates) {
+      // It is replaced when a third is left: at a quarter, that has failed for weeks.
+      const days = Math.floor(certificate.validity.toDays() / 4);
+      this.add(id, {
+        metric: certificate.metricDaysToExpiry(),
+        threshold: days,
+        comparison: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+        description: `The certificate ${certificate.serverName} expires in less than ${days} days and was not renewed: the log of its function says why, or its authority ends: change its serial`,
+        minutes: [1, 1],
+        // There is none on the first day, and none once it has expired: then the alarm goes on.
+        missing: cloudwatch.TreatMissingData.IGNORE,
+      });
+    }
   }
 
   private watchFleet(name: string, fleet: GpuFleet): void {

@@ -110,6 +110,14 @@ export interface InferencePlatformProps {
   readonly deletionProtection?: boolean;
 
   /**
+   * Change it to renew the authority of the endpoints' certificate with the next deployment: it is valid for ten years. The
+   * certificate itself is replaced in time without it.
+   *
+   * @default '1'
+   */
+  readonly endpointCertificateSerial?: string;
+
+  /**
    * How long logs are kept.
    *
    * @default RetentionDays.THREE_MONTHS

@@ -184,7 +184,11 @@ export class InferencePlatform extends Construct {
       fleets: this.fleets,
       scaling: this.fleetScaling,
     };
-    this.alarms = new PlatformAlarms(this, 'Watch', { topic: this.alarmTopic, ...parts });
+    this.alarms = new PlatformAlarms(this, 'Watch', {
+      topic: this.alarmTopic,
+      endpointCertificate: this.certificate,
+      ...parts,
+    });
     if (Object.keys({ ...this.dataPipelines, ...this.featureStores }).length > 0) {
       this.dataAlarms = new DataAlarms(this, 'DataWatch', {
         topic: this.alarmTopic,
@@ -257,10 +261,11 @@ export class InferencePlatform extends Construct {
   }
 
   /** One for all endpoints. */
-  private endpointCertificate({ logRetention, removalPolicy }: InferencePlatformProps): EndpointCertificate {
+  private endpointCertificate(props: InferencePlatformProps): EndpointCertificate {
+    const { logRetention, removalPolicy, endpointCertificateSerial: serial } = props;
     const { encryptionKey } = this;
     this.certificate ??= new EndpointCertificate(this, 'EndpointCertificate', {
-      ...{ encryptionKey, logRetention, removalPolicy },
+      ...{ encryptionKey, logRetention, removalPolicy, serial },
     });
     return this.certificate;
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import OpenAI from 'openai';
-import { selfSignedCertificate } from '../../lambda/security/self-signed-certificate';
+import { selfSignedCertificate } from '../lambda/self-signed-certificate';
 import { keySet, signingKey, token } from '../lambda/security/token-issuer';
 import { policyFile, ROOMY_KEY } from './policy';
 import { type RunningPlatform, startPlatform } from './processes';

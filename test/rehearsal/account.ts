@@ -56,7 +56,7 @@ export interface Account {
   readonly tables: { TableName: string; items: Record<string, { S: string }>[] }[];
   readonly restApis: { id: string; apiKeySource: string; resources: ApiResource[] }[];
   readonly apiKeys: { id: string; description: string; value: string; enabled: boolean }[];
-  readonly certificates: { CertificateArn: string; DomainName: string; Type: string; pem: string }[];
+  readonly certificates: { CertificateArn: string; DomainName: string; Type: string; pem: string; authority: string }[];
   readonly logGroups: { logGroupName: string; kmsKeyId?: string; retentionInDays?: number }[];
   readonly subnets: { SubnetId: string; AvailabilityZone: string }[];
   readonly securityGroups: SecurityGroup[];

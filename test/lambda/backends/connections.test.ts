@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { setTimeout as pause } from 'node:timers/promises';
 import { type BackendAddress, httpBackends } from '../../../lambda/backends/http-backends';
 import type { BackendAnswer } from '../../../lambda/gateway/backend-port';
-import { selfSignedCertificate } from '../../../lambda/security/self-signed-certificate';
+import { selfSignedCertificate } from '../self-signed-certificate';
 import { backend } from '../policy';
 
 const closing: (() => void)[] = [];

@@ -1,7 +1,9 @@
 import { describe, expect, it, jest } from '@jest/globals';
+import { generateKeyPairSync, type KeyPairKeyObjectResult, sign, X509Certificate } from 'node:crypto';
 import {
   endpointCertificate,
   type EndpointCertificatePorts,
+  renewCertificate,
 } from '../../../lambda/custom-resources/endpoint-certificate';
 import {
   answerCloudFormation,
@@ -9,6 +11,7 @@ import {
   type CustomResourceResult,
 } from '../../../lambda/custom-resources/protocol';
 import { tenantKey } from '../../../lambda/custom-resources/tenant-key';
+import type { ServerCertificate } from '../../../lambda/security/endpoint-authority';
 import { hashKey } from '../../../lambda/security/key-hash';
 
 function ask<P>(type: 'Create' | 'Update' | 'Delete', properties: P, physicalId?: string): CustomResourceEvent<P> {
@@ -73,25 +76,110 @@ describe('a tenant’s key', () => {
 });
 
 describe('the endpoint’s certificate', () => {
-  const ports = (changes: Partial<EndpointCertificatePorts> = {}): EndpointCertificatePorts => ({
-    importCertificate: () => Promise.resolve('arn:cert'),
-    deleteCertificate: () => Promise.resolve(),
-    pause: () => Promise.resolve(),
-    now: () => new Date(),
-    ...changes,
-  });
-  const properties = { ServerName: 'fleet.internal', ValidityDays: '365', Serial: '1' };
-  const named = (name: string) => Object.assign(new Error(name), { name });
+  const DAY_MS = 86_400_000;
+  const START = Date.parse('2026-01-01');
 
-  it('is imported with the stack’s name; the template gets the certificate and never the key', async () => {
-    const importCertificate = jest.fn<EndpointCertificatePorts['importCertificate']>().mockResolvedValue('arn:cert');
-    const made = await endpointCertificate(ask('Create', properties), ports({ importCertificate }));
+  /** Certificate Manager with one certificate, and KMS with keys by their ARN. */
+  function services(changes: Partial<Pick<EndpointCertificatePorts, 'deleteCertificate'>> = {}) {
+    const keys = new Map<string, KeyPairKeyObjectResult>();
+    const clock = { days: 0 };
+    const held = new Map<string, ServerCertificate>();
+    const ports = {
+      signingKey: (arn: string) => {
+        const { privateKey, publicKey } = keys.get(arn) ?? generateKeyPairSync('ec', { namedCurve: 'P-256' });
+        keys.set(arn, { privateKey, publicKey });
+        return Promise.resolve({
+          publicKey: publicKey.export({ type: 'spki', format: 'der' }),
+          sign: (content: Buffer) => Promise.resolve(sign('sha256', content, privateKey)),
+        });
+      },
+      importCertificate: jest.fn<EndpointCertificatePorts['importCertificate']>((made) => {
+        const arn = `arn:cert-${held.size + 1}`;
+        held.set(arn, made);
+        return Promise.resolve(arn);
+      }),
+      replaceCertificate: jest.fn<EndpointCertificatePorts['replaceCertificate']>((made, arn) => {
+        held.set(arn, made);
+        return Promise.resolve();
+      }),
+      readCertificate: (arn: string) => Promise.resolve(held.get(arn)!),
+      deleteCertificate: changes.deleteCertificate ?? (() => Promise.resolve()),
+      pause: () => Promise.resolve(),
+      now: () => new Date(START + clock.days * DAY_MS),
+    };
+    return { ports, held, clock };
+  }
+
+  const properties = { ServerName: 'fleet.internal', ValidityDays: '90', AuthorityKey: 'arn:key', Serial: '1' };
+  const named = (name: string) => Object.assign(new Error(name), { name });
+  const change = (changed: Partial<typeof properties>, physicalId: string) => ({
+    ...ask('Update', { ...properties, ...changed }, physicalId),
+    OldResourceProperties: properties,
+  });
+  const signedBy = (certificate: string, authority: string) =>
+    new X509Certificate(certificate).verify(new X509Certificate(authority).publicKey);
+
+  it('is imported with the stack’s name; the template gets the authority’s certificate and never a key', async () => {
+    const { ports, held } = services();
+    const made = await endpointCertificate(ask('Create', properties), ports);
     expect(made).toEqual({
-      physicalId: 'arn:cert',
-      data: { Arn: 'arn:cert', Certificate: expect.stringMatching(/^-----BEGIN CERTIFICATE/) },
+      physicalId: 'arn:cert-1',
+      data: { Arn: 'arn:cert-1', Certificate: expect.stringMatching(/^-----BEGIN CERTIFICATE/) },
     });
-    expect(importCertificate.mock.calls[0]![1]).toBe('Platform');
+    expect(ports.importCertificate.mock.calls[0]![1]).toBe('Platform');
     expect(JSON.stringify(made)).not.toContain('PRIVATE');
+    const { certificate, authority } = held.get('arn:cert-1')!;
+    expect(authority).toBe(made.data!.Certificate);
+    expect(signedBy(certificate, authority)).toBe(true);
+  });
+
+  it('is replaced where it is by a change, under an authority whose former certificate vouches for it too', async () => {
+    const { ports, held } = services();
+    const created = await endpointCertificate(ask('Create', properties), ports);
+    const before = held.get('arn:cert-1')!;
+    const updated = await endpointCertificate(change({ Serial: '2' }, created.physicalId), ports);
+    expect(updated.physicalId).toBe(created.physicalId);
+    const after = held.get('arn:cert-1')!;
+    expect(after.authority).toBe(updated.data!.Certificate);
+    expect(after.authority).not.toBe(before.authority);
+    expect(signedBy(after.certificate, before.authority)).toBe(true);
+    expect(signedBy(before.certificate, after.authority)).toBe(true);
+  });
+
+  it('has its former name, too, until it is renewed', async () => {
+    const { ports, held, clock } = services();
+    const { physicalId } = await endpointCertificate(ask('Create', properties), ports);
+    await endpointCertificate(change({ ServerName: 'models.internal' }, physicalId), ports);
+    const names = () => new X509Certificate(held.get(physicalId)!.certificate).subjectAltName;
+    expect(names()).toBe('DNS:models.internal, DNS:fleet.internal');
+    clock.days = 80;
+    await renewCertificate({ ...properties, ServerName: 'models.internal', CertificateArn: physicalId }, ports);
+    expect(names()).toBe('DNS:models.internal');
+  });
+
+  it('is another one under another key', async () => {
+    const { ports } = services();
+    const { physicalId } = await endpointCertificate(ask('Create', properties), ports);
+    const updated = await endpointCertificate(change({ AuthorityKey: 'arn:other' }, physicalId), ports);
+    expect(updated.physicalId).toBe('arn:cert-2');
+    expect(ports.replaceCertificate).not.toHaveBeenCalled();
+  });
+
+  it('is renewed by itself once a third of its time is left, under the authority that is trusted', async () => {
+    const { ports, held, clock } = services();
+    const { physicalId, data } = await endpointCertificate(ask('Create', properties), ports);
+    const request = { ...properties, CertificateArn: physicalId };
+    const ends: number[] = [];
+    for (clock.days = 1; clock.days <= 3653; clock.days++) {
+      await renewCertificate(request, ports);
+      const { certificate, authority } = held.get(physicalId)!;
+      expect(authority).toBe(data!.Certificate);
+      ends.push((Date.parse(new X509Certificate(certificate).validTo) - ports.now().getTime()) / DAY_MS);
+    }
+    // Never less than a third but in the last 30 days of the authority, of which the alarm tells.
+    expect(Math.min(...ends.slice(0, -31))).toBeGreaterThanOrEqual(29);
+    expect(ports.replaceCertificate.mock.calls.length).toBeLessThan(66);
+    expect(ports.importCertificate).toHaveBeenCalledTimes(1);
   });
 
   it('is deleted once the balancer lets go of it, and already gone is well', async () => {
@@ -100,16 +188,16 @@ describe('the endpoint’s certificate', () => {
       .mockRejectedValueOnce(named('ResourceInUseException'))
       .mockRejectedValueOnce(named('ResourceInUseException'))
       .mockRejectedValueOnce(named('ResourceNotFoundException'));
-    await endpointCertificate(ask('Delete', properties, 'arn:cert'), ports({ deleteCertificate: remove }));
+    const deleting = (deleteCertificate: EndpointCertificatePorts['deleteCertificate']) =>
+      endpointCertificate(ask('Delete', properties, 'arn:cert'), services({ deleteCertificate }).ports);
+    await deleting(remove);
     expect(remove).toHaveBeenCalledTimes(3);
-    const busy = ports({ deleteCertificate: () => Promise.reject(named('ResourceInUseException')) });
-    await expect(endpointCertificate(ask('Delete', properties, 'arn'), busy)).rejects.toThrow('ResourceInUse');
-    const denied = ports({ deleteCertificate: () => Promise.reject(named('AccessDenied')) });
-    await expect(endpointCertificate(ask('Delete', properties, 'arn'), denied)).rejects.toThrow('AccessDenied');
+    await expect(deleting(() => Promise.reject(named('ResourceInUseException')))).rejects.toThrow('ResourceInUse');
+    await expect(deleting(() => Promise.reject(named('AccessDenied')))).rejects.toThrow('AccessDenied');
   });
 
   it('refuses a validity that makes no sense', async () => {
     const asked = ask('Create', { ...properties, ValidityDays: '0' });
-    await expect(endpointCertificate(asked, ports())).rejects.toThrow('ValidityDays must be');
+    await expect(endpointCertificate(asked, services().ports)).rejects.toThrow('ValidityDays must be');
   });
 });

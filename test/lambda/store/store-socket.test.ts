@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
-import { selfSignedCertificate } from '../../../lambda/security/self-signed-certificate';
+import { selfSignedCertificate } from '../self-signed-certificate';
 import type { Reply } from '../../../lambda/store/resp';
 import { type Request, StoreSocket } from '../../../lambda/store/store-socket';
 

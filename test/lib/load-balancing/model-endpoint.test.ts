@@ -170,27 +170,70 @@ describe('a model endpoint', () => {
 });
 
 describe('an endpoint certificate', () => {
-  it('is made by a function that may touch certificates and nothing else', () => {
-    const template = templateOf(
-      (stack) => new EndpointCertificate(stack, 'Certificate', { serverName: 'models.internal', serial: '2' }),
-    );
+  const template = templateOf(
+    (stack) => new EndpointCertificate(stack, 'Certificate', { serverName: 'models.internal', serial: '2' }),
+  );
+  const key = { 'Fn::GetAtt': [Match.stringLikeRegexp('^CertificateAuthorityKey'), 'Arn'] };
+
+  it('is made by a function that may touch certificates, sign by its own key, and nothing else', () => {
     template.hasResourceProperties('Custom::EndpointCertificate', {
-      ServerName: 'models.internal',
-      ValidityDays: 398,
-      Serial: '2',
+      ...{ ServerName: 'models.internal', ValidityDays: 398, Serial: '2', AuthorityKey: key },
     });
     template.hasResourceProperties('AWS::IAM::Policy', {
       PolicyDocument: {
         Statement: Match.arrayWith([
-          Match.objectLike({ Action: ['acm:AddTagsToCertificate', 'acm:DeleteCertificate', 'acm:ImportCertificate'] }),
+          Match.objectLike({
+            Action: [
+              'acm:AddTagsToCertificate',
+              'acm:DeleteCertificate',
+              'acm:GetCertificate',
+              'acm:ImportCertificate',
+            ],
+          }),
+          { Action: ['kms:GetPublicKey', 'kms:Sign'], Effect: 'Allow', Resource: key },
         ]),
       },
     });
   });
 
+  it('has a key that signs and cannot leave KMS, and goes with it', () => {
+    template.hasResource('AWS::KMS::Key', {
+      Properties: { KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' },
+      ...{ DeletionPolicy: 'Delete', UpdateReplacePolicy: 'Delete' },
+    });
+  });
+
+  it('is looked at each day by the same function, to be replaced in time', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(1 day)',
+      Targets: [
+        {
+          Arn: { 'Fn::GetAtt': [Match.stringLikeRegexp('^CertificateMaker'), 'Arn'] },
+          Input: {
+            'Fn::Join': [
+              '',
+              [
+                '{"ServerName":"models.internal","ValidityDays":398,"AuthorityKey":"',
+                key,
+                '","CertificateArn":"',
+                { 'Fn::GetAtt': [Match.stringLikeRegexp('^Certificate'), 'Arn'] },
+                '"}',
+              ],
+            ],
+          },
+        },
+      ],
+    });
+  });
+
   it.each([
     [{ serverName: 'not a host' }, 'serverName must be a host name of at most 64 lower-case characters'],
-    [{ validity: Duration.days(900) }, 'validity must be from 1 to 825 days, got 900'],
+    [
+      { validity: Duration.days(900) },
+      'validity must be from 7 to 825 days, since it is looked at once a day, got 900',
+    ],
+    [{ validity: Duration.days(6) }, 'validity must be from 7 to 825 days, since it is looked at once a day, got 6'],
+    [{ serial: '' }, 'serial must not be empty: leave it out for "1", or count it up'],
   ])('refuses %j', (props, message) => {
     expect(() => new EndpointCertificate(newStack(), 'Certificate', props)).toThrow(message);
   });

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { Duration } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import * as sns from 'aws-cdk-lib/aws-sns';
-import { InferencePlatform, JobQueue, PlatformAlarms } from '../../../lib';
-import { FLEETS, POLICY, newStack, templateOf } from '../synthesise';
+import { EndpointCertificate, InferencePlatform, JobQueue, ModelEndpoint, PlatformAlarms } from '../../../lib';
+import { FLEETS, POLICY, givenVpc, newStack, templateOf } from '../synthesise';
 
 describe('the alarms of a platform', () => {
   it('watch what they are given, and nothing else', () => {
@@ -48,6 +48,53 @@ it('speaks at once when a breaker opened', () => {
     Dimensions: [{ Name: 'Service', Value: stack.resolve(api.inference.serviceName) as string }],
     ...{ Statistic: 'Sum', Period: 60, Threshold: 0, ComparisonOperator: 'GreaterThanThreshold' },
     ...{ DatapointsToAlarm: 1, EvaluationPeriods: 1, TreatMissingData: 'notBreaching' },
+  });
+});
+
+describe('the alarm of a certificate made at deployment', () => {
+  const EXPIRY = {
+    ...{ MetricName: 'DaysToExpiry', Namespace: 'AWS/CertificateManager', Statistic: 'Minimum', Period: 86_400 },
+    ...{ ComparisonOperator: 'LessThanThreshold', DatapointsToAlarm: 1, EvaluationPeriods: 1 },
+    TreatMissingData: 'ignore',
+  };
+
+  it('speaks a quarter of its time ahead, once for a platform, and goes on when it has expired', () => {
+    const template = templateOf((stack) => {
+      new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS, endpointCertificateSerial: '2' });
+    });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', { ...EXPIRY, Threshold: 99 });
+    template.resourcePropertiesCountIs('AWS::CloudWatch::Alarm', { MetricName: 'DaysToExpiry' }, 1);
+    template.hasResourceProperties('Custom::EndpointCertificate', { Serial: '2' });
+  });
+
+  it('watches the certificates that endpoints have of their own, each once', () => {
+    const stack = newStack();
+    const vpc = givenVpc(stack);
+    const validity = Duration.days(90);
+    const endpointCertificate = new EndpointCertificate(stack, 'Shared', { validity });
+    const endpoints = {
+      a: new ModelEndpoint(stack, 'A', { vpc, endpointCertificate }),
+      b: new ModelEndpoint(stack, 'B', { vpc, endpointCertificate }),
+      c: new ModelEndpoint(stack, 'C', { vpc }),
+    };
+    new PlatformAlarms(stack, 'Watch', { topic: new sns.Topic(stack, 'OnCall'), endpoints });
+    const template = Template.fromStack(stack);
+    template.resourcePropertiesCountIs('AWS::CloudWatch::Alarm', { MetricName: 'DaysToExpiry' }, 2);
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', { ...EXPIRY, Threshold: 22 });
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', { ...EXPIRY, Threshold: 99 });
+  });
+});
+
+it('compares what a fleet wants with what it has, both in units of capacity', () => {
+  const stack = newStack();
+  new InferencePlatform(stack, 'Platform', { policy: POLICY, fleets: FLEETS });
+  const metric = (MetricName: string) =>
+    Match.objectLike({ MetricStat: Match.objectLike({ Metric: Match.objectLike({ MetricName }) }) });
+  Template.fromStack(stack).hasResourceProperties('AWS::CloudWatch::Alarm', {
+    Metrics: [
+      Match.objectLike({ Expression: 'desired - inService' }),
+      ...['GroupDesiredCapacity', 'GroupInServiceCapacity'].map(metric),
+    ],
   });
 });
 

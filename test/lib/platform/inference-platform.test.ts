@@ -176,7 +176,8 @@ describe('an inference platform', () => {
     });
     const given = Template.fromStack(stack);
     given.resourceCountIs('AWS::EC2::VPC', 0);
-    given.resourceCountIs('AWS::KMS::Key', 0);
+    // Only the one that signs: nothing is encrypted by it.
+    given.allResourcesProperties('AWS::KMS::Key', { KeyUsage: 'SIGN_VERIFY' });
     given.resourceCountIs('AWS::SNS::Topic', 0);
     const actions = Object.values(given.findResources('AWS::CloudWatch::Alarm'))
       .map(({ Properties }) => Properties as { AlarmActions: unknown; OKActions?: unknown })

@@ -69,10 +69,12 @@ def launch_templates():
 
 
 def keys():
+    """Those that encrypt."""
     for key in every("kms", "list_keys", "Keys"):
         described = aws["kms"].describe_key(KeyId=key["KeyId"])["KeyMetadata"]
         if (
             described["KeyManager"] == "CUSTOMER"
+            and described["KeyUsage"] == "ENCRYPT_DECRYPT"
             and described["KeyState"] != "PendingDeletion"
         ):
             rotation = aws["kms"].get_key_rotation_status(KeyId=key["KeyId"])
@@ -101,9 +103,11 @@ def certificates():
     for summary in every("acm", "list_certificates", "CertificateSummaryList"):
         arn = summary["CertificateArn"]
         certificate = aws["acm"].describe_certificate(CertificateArn=arn)["Certificate"]
+        read = aws["acm"].get_certificate(CertificateArn=arn)
         yield {
             **certificate,
-            "pem": aws["acm"].get_certificate(CertificateArn=arn)["Certificate"],
+            "pem": read["Certificate"],
+            "authority": read.get("CertificateChain", ""),
         }
 
 

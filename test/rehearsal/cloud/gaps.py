@@ -9,6 +9,7 @@ from moto.cloudformation.models import ChangeSet
 from moto.ec2.models.security_groups import SecurityGroup
 from moto.elbv2.models import FakeLoadBalancer, FakeTargetGroup
 from moto.kms.models import Key
+from moto.kms.utils import generate_private_key
 from moto.logs.models import LogGroup
 from moto.stepfunctions.models import StateMachine
 
@@ -44,6 +45,14 @@ def allow_mock_integration(properties):
 def write_policy_as_text(properties):
     """The key service reads its policies as text."""
     properties["KeyPolicy"] = json.dumps(properties["KeyPolicy"])
+
+
+def finish_key(key, properties):
+    """By CloudFormation, moto makes keys that encrypt and no others."""
+    if properties.get("KeyUsage") == "SIGN_VERIFY":
+        key.key_usage = properties["KeyUsage"]
+        key.key_spec = properties["KeySpec"]
+        key.private_key = generate_private_key(key.key_spec)
 
 
 def finish_api(api, properties):
@@ -119,7 +128,7 @@ def apply_with_outputs(apply):
 
 def close():
     amend(Method, before=allow_mock_integration)
-    amend(Key, before=write_policy_as_text)
+    amend(Key, before=write_policy_as_text, after=finish_key)
     amend(RestAPI, after=finish_api)
     amend(LambdaFunction, after=finish_function)
     amend(FakeLoadBalancer, after=finish_load_balancer)
