@@ -221,7 +221,7 @@ withPlaces(jobs.command('redrive'))
     'after',
     `
 Example, after a backend was repaired:
-  $ npx cdk-inference-platform jobs redrive --stack Platform --reason backend_failed --dry-run`,
+  $ npx cdk-inference-platform jobs redrive --stack InferencePlatform --reason backend_failed --dry-run`,
   )
   .action((flags: JobsFlags) => runJobsCommand('redrive', flags));
 

@@ -1,11 +1,11 @@
 /** A platform from nothing: one policy, one model on a fleet of its own, a second server elsewhere as its backup. */
-import { App, Stack } from 'aws-cdk-lib';
+import { App, CfnOutput, Stack } from 'aws-cdk-lib';
 import { InferencePlatform } from 'cdk-inference-platform';
 
 const app = new App();
 const stack = new Stack(app, 'Inference');
 
-new InferencePlatform(stack, 'Platform', {
+const platform = new InferencePlatform(stack, 'Platform', {
   policy: {
     plans: [{ name: 'standard', requestsPerMinute: 600, tokensPerMinute: 200_000 }],
     tenants: [{ name: 'acme', plan: 'standard' }],
@@ -15,3 +15,6 @@ new InferencePlatform(stack, 'Platform', {
   },
   fleets: { gpu: { modelServer: { model: 'Qwen/Qwen3-8B', args: ['--max-model-len', '16384'] } } },
 });
+
+new CfnOutput(stack, 'BaseUrl', { value: platform.api.baseUrl });
+new CfnOutput(stack, 'ReadKeyOfAcme', { value: platform.ratePlans.readKeyCommand('acme') });

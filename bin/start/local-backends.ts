@@ -33,6 +33,12 @@ export async function serveBackends(
   if (unknown !== undefined) {
     throw new UserError(`--backend ${unknown}: the policy has no such backend, only ${names.join(', ')}`);
   }
+  for (const [name, address] of Object.entries(given)) {
+    if (policy.backends.some((each) => each.name === name && each.path !== undefined)) continue;
+    if (/\/v1\/?$/.test(address)) {
+      throw new UserError(`--backend ${name}=${address}: leave /v1 out, which each call begins with`);
+    }
+  }
   const stubs: { close(): Promise<void> }[] = [];
   const served = policy.backends.filter(({ name }) => !answered.includes(name));
   const list = await Promise.all(

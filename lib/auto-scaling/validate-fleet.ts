@@ -11,6 +11,9 @@ import {
 import type { ConcurrencyControl, FleetSettings } from './fleet-settings';
 import { hasNoNvidiaGpu, isArm64 } from './gpu-types';
 
+/** What `Vpc.fromLookup` stands in with until the CDK has looked: an error then would keep it from looking. */
+const LOOKED_UP_LATER = /^dummy/;
+
 /** Longest time that a launch hook waits, less what passes before the first command of a boot. */
 const MAX_BOOT = Duration.minutes(115);
 
@@ -85,7 +88,7 @@ export function validateZones(settings: FleetSettings, zones: readonly string[],
   const { minZones = 3, capacityWithoutZone } = settings;
   whole('minZones', minZones, 1, 6);
   // Of an imported list that is known at deployment only, the length is not known here.
-  if (zones.some((zone) => Token.isUnresolved([zone]))) return minZones;
+  if (zones.some((zone) => Token.isUnresolved([zone]) || LOOKED_UP_LATER.test(zone))) return minZones;
   const count = new Set(zones).size;
   if (count < minZones) {
     throw new Error(
@@ -107,6 +110,10 @@ export function validateZones(settings: FleetSettings, zones: readonly string[],
 }
 
 function validateServer({ modelServer }: FleetSettings): void {
+  // JavaScript, and JSON, may leave out what the types require.
+  if (typeof (modelServer as FleetSettings['modelServer'] | undefined)?.model !== 'string') {
+    throw new Error('modelServer.model is required: the model that the instances load, such as "Qwen/Qwen3-8B"');
+  }
   if (modelServer.servedModelNames?.length === 0) {
     throw new Error(
       'modelServer.servedModelNames must list at least one name, got none: leave it out for the name in modelServer.model',

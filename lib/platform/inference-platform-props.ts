@@ -52,8 +52,8 @@ export interface InferencePlatformProps {
   readonly scalingPeriod?: Duration;
 
   /**
-   * Network to build in. It needs private subnets with egress in at least two zones, and should have gateway endpoints
-   * for S3 and DynamoDB.
+   * Network to build in. It needs private subnets with egress in at least as many zones as `minZones` of the
+   * fleets (3), and should have gateway endpoints for S3 and DynamoDB.
    *
    * @default - a new `PlatformNetwork` over three zones
    */

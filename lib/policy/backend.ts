@@ -4,7 +4,8 @@ export interface Backend {
   readonly name: string;
 
   /**
-   * Base address, `http://` or `https://`, before `/v1/...`; without query or credentials. May be a CDK token.
+   * Base address, `http://` or `https://`, before `/v1/...`; without query or credentials, of a server that asks for no key.
+   * May be a CDK token.
    *
    * @default - a GPU fleet of the platform, or a pipeline's index or a feature store of it: the platform fills the address in
    */

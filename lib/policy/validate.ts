@@ -117,6 +117,13 @@ function checkBackend(entry: Record<string, unknown>, path: string, faults: Faul
       });
     }
   }
+  // Every OpenAI client's base URL ends so, and every call would then go to /v1/v1/….
+  if (typeof entry.url === 'string' && entry.path === undefined && /\/v1\/?$/.test(entry.url)) {
+    faults.push({
+      path: `${path}.url`,
+      message: `must end before /v1, which each call begins with, got ${show(entry.url)}: leave /v1 out`,
+    });
+  }
   checkBreaker(isRecord(entry.breaker) ? entry.breaker : {}, path, faults);
 }
 

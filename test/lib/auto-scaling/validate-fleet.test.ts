@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { Duration } from 'aws-cdk-lib';
+import { App, Duration, Stack } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import { CapacityType, GpuFleet, type GpuFleetProps } from '../../../lib';
 import { givenVpc, newStack } from '../synthesise';
@@ -110,10 +110,19 @@ describe('a GPU fleet', () => {
       'modelServer.servedModelNames must list at least one name, got none',
     ],
     [{ modelServer: { ...MODEL, weightsPrefix: 'qwen/' } }, 'modelServer.weightsPrefix goes with weightsBucket'],
+    [{ modelServer: {} as GpuFleetProps['modelServer'] }, 'modelServer.model is required: the model that'],
+    [{ modelServer: undefined as unknown as GpuFleetProps['modelServer'] }, 'modelServer.model is required: the model'],
     [{ instanceTypes: [] }, 'instanceTypes must list at least one type'],
     [{ modelServer: { model: ' ' } }, 'modelServer.model and servedModelNames must not be empty'],
   ])('refuses %j', (props, message) => {
     const stack = newStack();
     expect(() => new GpuFleet(stack, 'Fleet', { vpc: givenVpc(stack), modelServer: MODEL, ...props })).toThrow(message);
   });
+});
+
+it('lets the CDK look a network up before it counts the zones', () => {
+  const stack = new Stack(new App(), 'Stack', { env: { account: '111122223333', region: 'eu-west-1' } });
+  const vpc = ec2.Vpc.fromLookup(stack, 'Vpc', { vpcName: 'main' });
+  expect(vpc.availabilityZones).toHaveLength(2);
+  expect(() => new GpuFleet(stack, 'Fleet', { vpc, modelServer: MODEL })).not.toThrow();
 });

@@ -198,6 +198,14 @@ describe('a policy', () => {
     expect(faultsOf(change)).toContain(message);
   });
 
+  it('refuses an address to which each call would add what it ends with, unless all calls go to one path', () => {
+    const url = 'https://models.example.com/v1';
+    expect(faultsOf({ backends: [{ name: 'gpu', url }, POLICY.backends[1]] })).toEqual([
+      'backends[0].url: must end before /v1, which each call begins with, got "https://models.example.com/v1": leave /v1 out',
+    ]);
+    expect(faultsOf({ backends: [{ name: 'gpu', url, path: '/rerank' }, POLICY.backends[1]] })).toEqual([]);
+  });
+
   it.each(['/', '/search', '/v1/models/x:predict', '/a%20b'])('takes %s as the path of a backend', (path) => {
     expect(faultsOf({ backends: [{ name: 'gpu', path }, POLICY.backends[1]] })).toEqual([]);
   });
