@@ -94,7 +94,8 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const publication = await steps.publish(run, planned.sequence, options.again);
   const manifest = await manifestOf(version, store);
   // What the run has made is kept: it may be asked again to publish it.
-  if (publication.outcome === 'rolledBack') return { version, manifest, publication, faultRate, findings, gone: [], passedOver };
+  if (publication.outcome === 'rolledBack')
+    return { version, manifest, publication, faultRate, findings, gone: [], passedOver };
   const index =
     isShown(publication) && pipeline.retrieval
       ? await steps.index(version, new ExactIndexes(store), queryEmbedder(workspace, options))
