@@ -3,6 +3,7 @@ import { type Mismatch, mismatches } from './contract';
 import { type PipelineDefinition, type PipelineStage, RecordFormat } from './definition';
 import { checkRecordSchema } from './json-schema';
 import { pipelineShape } from './pipeline-shape';
+import { checkUniqueIds } from './unique-ids';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
 
@@ -142,11 +143,8 @@ function checkMonitors(
   mustBeGiven(monitors?.fields, 'monitors.fields', contracts, faults);
 }
 
-function checkRetrieval(
-  { stages, retrieval }: PipelineDefinition,
-  contracts: readonly StageContract[],
-  faults: Fault[],
-): void {
+function checkRetrieval(pipeline: PipelineDefinition, contracts: readonly StageContract[], faults: Fault[]): void {
+  const { stages, retrieval } = pipeline;
   if (!retrieval) return;
   if (!stages.some(({ work }) => work.embed)) {
     faults.push({ path: 'retrieval', message: 'needs an embed stage, whose vectors it indexes' });
@@ -159,6 +157,7 @@ function checkRetrieval(
   report('retrieval', mismatches(contracts.at(-1)!.output, needed), faults, ({ given, reason }) => {
     return `needs id and embedding of each record; the last stage's output${given}: ${reason}`;
   });
+  checkUniqueIds(pipeline, faults);
   mustBeGiven(retrieval.fields, 'retrieval.fields', contracts, faults);
   const kept = retrieval.fields ?? Object.keys(contracts.at(-1)!.output.properties ?? {});
   if (retrieval.goldenSet !== undefined && !kept.includes('uri')) {
