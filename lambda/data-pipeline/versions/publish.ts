@@ -1,4 +1,4 @@
-import type { ObjectStore, PointerStore } from '../storage';
+import type { ObjectStore, Pointer, PointerStore } from '../storage';
 import { type Manifest, manifestBytes, manifestKey, objectKey, type ObjectReference, versionOf } from './manifest';
 
 /** Where versions are kept. */
@@ -41,16 +41,19 @@ export async function publish(
 /**
  * Makes an earlier version the one that readers see again, in one step: nothing is written but the pointer.
  *
- * @param version an earlier version; the one before the current one where none is given
+ * @param version an earlier version that is kept; the one before the current one where none is given
  * @throws an error that names the versions which can be gone back to
  */
 export async function rollBack(version: string | undefined, { store, pointers }: VersionPorts): Promise<string> {
   const history = await pointers.history();
   const current = history.at(-1);
   if (!current) throw new Error('nothing is published yet');
-  const earlier = [...new Set(history.map((pointer) => pointer.version))].filter((name) => name !== current.version);
-  const target = version ?? previousOf(history, current.version);
-  if (target === undefined || !earlier.includes(target) || (await store.get(manifestKey(target))) === undefined) {
+  const kept = new Set<string>();
+  for await (const key of store.list('versions/')) kept.add(key);
+  const there = history.filter(({ version: name }) => name === current.version || kept.has(manifestKey(name)));
+  const earlier = [...new Set(there.map((pointer) => pointer.version))].filter((name) => name !== current.version);
+  const target = version ?? previousOf(there, current.version);
+  if (target === undefined || !earlier.includes(target)) {
     const known = earlier.length === 0 ? 'none' : earlier.join(', ');
     throw new Error(`cannot go back to ${target ?? 'an earlier version'}; earlier versions: ${known}`);
   }
@@ -58,10 +61,10 @@ export async function rollBack(version: string | undefined, { store, pointers }:
   throw new Error('the pointer was moved by another at the same time; look at the versions and try again');
 }
 
-/** What was published before the version was first published: going back twice leads two versions back. */
-function previousOf(history: readonly { readonly version: string }[], version: string): string | undefined {
-  const first = history.findIndex((pointer) => pointer.version === version);
-  return history[first - 1]?.version;
+/** What readers saw before the version was last published: going back twice leads two versions back. */
+function previousOf(history: readonly Pointer[], version: string): string | undefined {
+  const last = history.findLastIndex((pointer) => pointer.version === version && pointer.reason === 'publish');
+  return history.slice(0, Math.max(0, last)).findLast((pointer) => pointer.version !== version)?.version;
 }
 
 /**
