@@ -61,8 +61,8 @@ export async function queryCommand(
   const active = await activeIndex(workspace.active);
   const index = active && (await new ExactIndexes(store).open(active.index));
   if (!active || !index) throw new UserError(`${pipeline.name} has no index yet; run the pipeline`);
-  const [vector] = await queryEmbedder(workspace, options)([text]);
-  const matches = await index.query(vector!, options.results ?? pipeline.retrieval?.results ?? 10);
+  const [vector] = await inWords(queryEmbedder(workspace, options)([text], active.embedding));
+  const matches = await inWords(index.query(vector!, options.results ?? pipeline.retrieval?.results ?? 10));
   for (const [i, { id, distance, fields }] of matches.entries()) {
     const { uri, heading, title, text: passage } = fields as Record<string, string | undefined>;
     const excerpt = (passage ?? '').replace(/\s+/g, ' ').slice(0, 160);

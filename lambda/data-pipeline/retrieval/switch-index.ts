@@ -1,7 +1,8 @@
 import type { ResolvedRetrieval } from '../../../lib/policy/pipeline/pipeline-defaults';
-import type { ObjectStore, Pointer, PointerStore } from '../storage';
+import type { Embedding, ObjectStore, Pointer, PointerStore } from '../storage';
 import { type PublishedVersion, recordsOf } from '../versions/read-published';
 import { indexName } from './exact-indexes';
+import type { EmbedQueries } from './embed-queries';
 import type { IndexedVector, VectorIndex, VectorIndexes } from './vector-index';
 
 /** A query whose page is known. */
@@ -15,7 +16,7 @@ export interface GoldenQuery {
 export interface SwitchPorts {
   readonly store: ObjectStore;
   readonly indexes: VectorIndexes;
-  readonly embed: (texts: readonly string[]) => Promise<number[][]>;
+  readonly embed: EmbedQueries;
   /** Says which index answers. */
   readonly active: PointerStore;
   /** The version that readers of the data see. */
@@ -59,18 +60,18 @@ export async function switchIndex(
   // No two switches share a name, so that what one drops is never what another builds.
   const index = indexName(manifest.pipeline, `${version} ${(before?.sequence ?? 0) + 1}`);
   const built = await build(index, published, settings, ports);
-  const missed = await missedQueries(built, golden, settings.results, ports);
+  const missed = await missedQueries(built, golden, settings.results, manifest.embedding, ports);
   const recall = golden.length === 0 ? undefined : 1 - missed.length / golden.length;
   const found = { index, ...(recall !== undefined && { recall }), missed };
   if (recall !== undefined && recall < settings.leastRecall) {
     await dropUnlessActive(index, ports);
     return { ...found, isSwitched: false };
   }
-  return { ...found, ...(await takeOver(version, index, ports)) };
+  return { ...found, ...(await takeOver(published, index, ports)) };
 }
 
 async function takeOver(
-  version: string,
+  { version, manifest: { embedding } }: PublishedVersion,
   index: string,
   ports: SwitchPorts,
 ): Promise<Pick<IndexSwitch, 'isSwitched' | 'overtakenBy'>> {
@@ -84,7 +85,8 @@ async function takeOver(
       return { isSwitched: isThere, ...(seen !== version && seen !== undefined && { overtakenBy: seen }) };
     }
     const sequence = (current?.sequence ?? 0) + 1;
-    if (!(await active.flip({ sequence, version, index, reason: 'publish' }))) continue;
+    const next: Pointer = { sequence, version, index, ...(embedding && { embedding }), reason: 'publish' };
+    if (!(await active.flip(next))) continue;
     const after = await shown();
     if (current && after === current.version) {
       // A roll-back came between the look and the flip, and took its index for the one that answers.
@@ -103,12 +105,21 @@ async function dropUnlessActive(index: string, { active, indexes }: SwitchPorts)
   if ((await active.current())?.index !== index) await indexes.drop(index);
 }
 
-/** The index that answers, and the version that it holds; undefined before the first. */
-export async function activeIndex(
-  active: Pick<PointerStore, 'current'>,
-): Promise<{ index: string; version: string } | undefined> {
+/** The index that answers. */
+export interface ActiveIndex {
+  readonly index: string;
+  /** The version that it holds. */
+  readonly version: string;
+  /** What made its vectors; undefined where the pointer does not say. */
+  readonly embedding?: Embedding;
+}
+
+/** The index that answers; undefined before the first. */
+export async function activeIndex(active: Pick<PointerStore, 'current'>): Promise<ActiveIndex | undefined> {
   const current = await active.current();
-  return current && { index: nameOf(current), version: current.version };
+  if (!current) return undefined;
+  const { version, embedding } = current;
+  return { index: nameOf(current), version, ...(embedding && { embedding }) };
 }
 
 function nameOf({ index, version }: Pointer): string {
@@ -140,12 +151,16 @@ async function missedQueries(
   index: VectorIndex,
   golden: readonly GoldenQuery[],
   results: number,
+  embedding: Embedding | undefined,
   { embed }: SwitchPorts,
 ): Promise<GoldenQuery[]> {
   const missed: GoldenQuery[] = [];
   for (let i = 0; i < golden.length; i += QUERY_BATCH) {
     const batch = golden.slice(i, i + QUERY_BATCH);
-    const vectors = await embed(batch.map(({ query }) => query));
+    const vectors = await embed(
+      batch.map(({ query }) => query),
+      embedding,
+    );
     for (const [j, expected] of batch.entries()) {
       const matches = await index.query(vectors[j]!, results);
       if (!matches.some(({ fields }) => fields.uri === expected.uri)) missed.push(expected);

@@ -2,7 +2,7 @@ import { FaultAction } from '../../../lib/policy';
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { digestOf } from '../digest';
 import { mergeProfiles, type Profile } from '../monitors/profile';
-import type { ObjectStore } from '../storage';
+import type { Embedding, ObjectStore } from '../storage';
 import type { Manifest, ObjectReference, StageAccount } from '../versions/manifest';
 import { PipelineStopped } from './run-batch';
 import { linesOfObject } from './line-object';
@@ -81,13 +81,17 @@ export async function auditRun(
     counts,
     reading: addUp(shards.map(({ faults }) => faults[READING] ?? {})),
     stages: pipeline.stages.map((_, i) => accountOf(pipeline, i, shards)),
-    ...(embed?.kind === 'embed' && { embedding: { model: embed.model, dimensions: embed.dimensions } }),
+    ...(embed?.kind === 'embed' && { embedding: embeddingOf(embed) }),
     schema: pipeline.stages.at(-1)!.contract.output as Readonly<Record<string, unknown>>,
     shards,
     profile: await putProfile(store, profile),
   };
   const faultRate = counts.read === 0 ? 0 : counts.faulty / counts.read;
   return { manifest, profile, faultRate, ...heldFor(counts, faultRate, pipeline.mostFaultRate) };
+}
+
+function embeddingOf({ model, dimensions, requestDimensions }: Required<Embedding>): Embedding {
+  return { model, dimensions, requestDimensions };
 }
 
 function heldFor(counts: Manifest['counts'], faultRate: number, most: number): { held?: string } {

@@ -5,6 +5,7 @@ import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import { type Finding, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
+import type { EmbedQueries } from '../retrieval/embed-queries';
 import { type GoldenQuery, type IndexSwitch, switchIndex } from '../retrieval/switch-index';
 import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
@@ -285,11 +286,7 @@ export class PipelineSteps {
   }
 
   /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
-  public async index(
-    version: string,
-    indexes: VectorIndexes,
-    embed: (texts: readonly string[]) => Promise<number[][]>,
-  ): Promise<IndexSwitch> {
+  public async index(version: string, indexes: VectorIndexes, embed: EmbedQueries): Promise<IndexSwitch> {
     const { pipeline, store, pointers, active } = this.ports;
     if (!pipeline.retrieval) throw new Error(`the pipeline ${pipeline.name} has no retrieval`);
     const published = await publishedVersion(version, { store, pointers });
