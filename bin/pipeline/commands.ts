@@ -6,7 +6,7 @@ import { linesOfObject } from '../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
-import { pinProfile, readHistory } from '../../lambda/data-pipeline/monitors/history';
+import { lengthOfHistory, pinProfile } from '../../lambda/data-pipeline/monitors/history';
 import type { Profile } from '../../lambda/data-pipeline/monitors/profile';
 import { rollBack } from '../../lambda/data-pipeline/versions/publish';
 import {
@@ -169,7 +169,7 @@ export async function pinCommand(version: string | undefined, place: Place, { pr
     version === undefined ? await mustBePublished(workspace) : await publishedVersion(version, workspace);
   const [profile] = await linesOfObject(workspace.store, published.manifest.profile);
   await pinProfile(workspace.store, published.version, JSON.parse(profile!) as Profile);
-  const { length } = await readHistory(workspace.store, workspace.pipeline.monitors.history, '');
+  const length = await lengthOfHistory(workspace.store, workspace.pipeline.monitors.history);
   print(`later versions are compared with ${published.version}; the history has ${length} versions\n`);
 }
 

@@ -30,6 +30,8 @@ export interface RunRecord {
 export interface AuditRecord {
   readonly version: string;
   readonly measurements: readonly Measurement[];
+  /** Key of the entry in the history whose place it takes. */
+  readonly place?: string;
   readonly profile: Profile;
 }
 

@@ -187,7 +187,7 @@ export class PipelineSteps {
    * @throws PipelineStopped where a record has stopped the run
    */
   public async audit(run: string): Promise<Audit> {
-    const { pipeline, store, spill } = this.ports;
+    const { pipeline, store, pointers, spill } = this.ports;
     const staging = this.staging(run);
     const record = await staging.record();
     await staging.mustNotBeStopped();
@@ -197,20 +197,24 @@ export class PipelineSteps {
     const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
     const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
     const { profile } = audited;
-    const before = await staging.legsBefore(record);
-    const { manifest, faultRate } = before.length > 0 ? joinLegs([...before, audited], run) : audited;
+    const legs = await staging.legsBefore(record);
+    const { manifest, faultRate } = legs.length > 0 ? joinLegs([...legs, audited], run) : audited;
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
     const held = heldFor(failed, record, audited.held);
     const measurements = measure(profile, manifest.counts);
     const pinned = await pinnedProfile(store);
+    const { before: history, place } = await readHistory(store, pipeline.monitors.history, {
+      ...{ version, parents: manifest.parents, pointers: await pointers.history() },
+      ...(record.asOf !== undefined && { asOf: record.asOf }),
+    });
     const findings = watch(profile, measurements, pipeline.monitors, {
-      history: await readHistory(store, pipeline.monitors.history, version),
+      history,
       ...(pinned && { pinned }),
       ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
     });
     if (failed === 0) await staging.writeManifest(bytes, held !== undefined);
-    await staging.writeAudit({ version, measurements, profile });
+    await staging.writeAudit({ version, measurements, profile, ...(place !== undefined && { place }) });
     const { counts } = manifest;
     return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
   }
@@ -262,8 +266,9 @@ export class PipelineSteps {
     const publication = await publish(manifest, sequence, { store, pointers });
     const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
     if (shown) {
-      const { version, measurements, profile } = audit;
-      await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
+      const { profile, ...audited } = audit;
+      const { asOf } = manifest;
+      await writeHistory(store, { ...audited, sequence: shown.sequence, ...(asOf !== undefined && { asOf }) }, profile);
     }
     return publication;
   }
