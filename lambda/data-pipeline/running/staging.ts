@@ -132,10 +132,13 @@ export class RunStaging {
   public async clear(): Promise<void> {
     const { after } = (await this.recordOrNone()) ?? {};
     if (after !== undefined) await new RunStaging(after, this.store).clear();
+    // First, so that what is left is not taken for a run whose shards have failed.
+    await this.store.delete(`${this.folder}/run.json`);
     for await (const key of this.store.list(`${this.folder}/`)) await this.store.delete(key);
   }
 
-  private recordOrNone(): Promise<RunRecord | undefined> {
+  /** Undefined where the run was not planned, or is cleared away. */
+  public recordOrNone(): Promise<RunRecord | undefined> {
     return this.read('run.json');
   }
 

@@ -11,11 +11,12 @@ import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
+import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
 import { type Publication, publish, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
+import { publicationBefore, versionBefore } from './run-before';
 import { isAside, joinLegs } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
 import { runShard } from './run-shard';
@@ -140,7 +141,8 @@ export class PipelineSteps {
   }
 
   /**
-   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again.
+   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again, nor is any of a run
+   * that another has published meanwhile.
    *
    * @returns how many source records were read, and how many seconds each stage worked
    * @throws PipelineStopped where a record stops the run, in these shards or in others before
@@ -152,7 +154,12 @@ export class PipelineSteps {
   ): Promise<{ readonly read: number; readonly seconds: Readonly<Record<string, number>> }> {
     const { pipeline, store, work } = this.ports;
     const staging = this.staging(run);
-    const { asOf, references: planned } = await staging.record();
+    const record = await staging.recordOrNone();
+    if (!record) {
+      await this.auditBefore(run);
+      return { read: 0, seconds: {} };
+    }
+    const { asOf, references: planned } = record;
     await staging.mustNotBeStopped();
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
@@ -189,11 +196,14 @@ export class PipelineSteps {
   public async audit(run: string): Promise<Audit> {
     const { pipeline, store, pointers, spill } = this.ports;
     const staging = this.staging(run);
-    const record = await staging.record();
+    const record = await staging.recordOrNone();
+    if (!record) return this.auditBefore(run);
     await staging.mustNotBeStopped();
-    const kept = await staging.kept(record);
     const summaries = await staging.summaries(record);
     const failed = record.shards.length - summaries.length;
+    // Another at work on the same run has published it just now, and cleared its shards away.
+    if (failed > 0 && !(await staging.recordOrNone())) return this.auditBefore(run);
+    const kept = await staging.kept(record);
     const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
     const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
     const { profile } = audited;
@@ -201,8 +211,9 @@ export class PipelineSteps {
     const { manifest, faultRate } = legs.length > 0 ? joinLegs([...legs, audited], run) : audited;
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
+    const { counts } = manifest;
     const held = heldFor(failed, record, audited.held);
-    const measurements = measure(profile, manifest.counts);
+    const measurements = measure(profile, counts);
     const pinned = await pinnedProfile(store);
     const { before: history, place } = await readHistory(store, pipeline.monitors.history, {
       ...{ version, parents: manifest.parents, pointers: await pointers.history() },
@@ -215,7 +226,6 @@ export class PipelineSteps {
     });
     if (failed === 0) await staging.writeManifest(bytes, held !== undefined);
     await staging.writeAudit({ version, measurements, profile, ...(place !== undefined && { place }) });
-    const { counts } = manifest;
     return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
   }
 
@@ -262,7 +272,7 @@ export class PipelineSteps {
     const { store, pointers } = this.ports;
     const staging = this.staging(run);
     const [manifest, audit] = [await staging.manifest(), await staging.audit()];
-    if (!manifest || !audit) return this.publishedBefore(run, sequence);
+    if (!manifest || !audit) return publicationBefore(run, sequence, this.isOf(run), this.ports);
     const publication = await publish(manifest, sequence, { store, pointers });
     const shown = publication.outcome === 'overtaken' ? undefined : await pointers.current();
     if (shown) {
@@ -273,21 +283,11 @@ export class PipelineSteps {
     return publication;
   }
 
-  /** What a run came to whose staging is gone: a step that was carried out, and not heard of, is taken again. */
-  private async publishedBefore(run: string, sequence: number): Promise<Publication> {
-    const { store, pointers } = this.ports;
-    // With the one that was current when the run began: a run that changes nothing is published already.
-    const since = (await pointers.history()).filter((pointer) => pointer.sequence >= sequence);
-    const current = since.at(-1);
-    for (const { version } of [...since].reverse()) {
-      // Retention may have taken a version that was published long since.
-      const bytes = await store.get(manifestKey(version));
-      if (!bytes || this.idOf(JSON.parse(bytes.toString('utf8')) as Manifest) !== run) continue;
-      return version === current?.version
-        ? { outcome: 'unchanged', version }
-        : { outcome: 'overtaken', version, by: current!.version };
-    }
-    throw new Error(`the run ${run} has no audited version to publish`);
+  /** What the audit came to of a run that another has published and cleared away, which was at work on the same. */
+  private async auditBefore(run: string): Promise<Audit> {
+    const { version, manifest } = await versionBefore(run, this.isOf(run), this.ports);
+    const { counts } = manifest;
+    return { version, isHeld: false, faultRate: counts.faulty / counts.read, counts, findings: [] };
   }
 
   /** Builds the vector index of a published version, and lets it take over where it finds what the golden set asks for. */
@@ -316,6 +316,10 @@ export class PipelineSteps {
     const { shardLimits: limits } = this.ports;
     const ingredients = { pipeline: definition, code, parents, inputs, references };
     return run ?? digestOf({ ...ingredients, asOf, after, limits }).slice(0, 32);
+  }
+
+  private isOf(run: string) {
+    return (manifest: Manifest) => this.idOf(manifest) === run;
   }
 
   private async giveJob(shards: readonly ShardSummary[], prefix: string): Promise<void> {

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { FaultAction, type PipelineDefinition } from '../../../lib/policy';
 import { resolvePipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import type { ShardPlan } from '../../../lambda/data-pipeline/reading/shard-plan';
-import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
+import { PipelineSteps, type RunFiles, type RunRequest } from '../../../lambda/data-pipeline/running/steps';
+import type { WorkPorts } from '../../../lambda/data-pipeline/stages/bundled';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
 
 const ITEMS: PipelineDefinition = {
@@ -36,25 +37,25 @@ describe('the steps of a run', () => {
     ports = { store: new MemoryStore(), pointers: new MemoryPointers() };
   });
 
-  const stepsOf = (definition: PipelineDefinition = ITEMS) =>
+  const stepsOf = (definition: PipelineDefinition = ITEMS, work: WorkPorts = {}) =>
     new PipelineSteps({
       active: new MemoryPointers(),
-      ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), work: {}, code: 'test' },
+      ...{ ...ports, pipeline: resolvePipeline(definition), spill: new MemorySpill(), work, code: 'test' },
       references: () => Promise.resolve({ sets: new Map(), digests: [] }),
       golden: () => Promise.resolve([]),
       shardLimits: { bytes: 11, files: 10 },
     });
 
-  async function planned(steps: PipelineSteps, files: RunFiles) {
-    const plan = await steps.plan({}, files);
+  async function planned(steps: PipelineSteps, files: RunFiles, request: RunRequest = {}) {
+    const plan = await steps.plan(request, files);
     const lines = ports.store.objects.get(plan.plan)!.toString().trim().split('\n');
     return { ...plan, plans: lines.map((line) => JSON.parse(line) as ShardPlan) };
   }
 
-  async function audited(steps: PipelineSteps, files: RunFiles) {
-    const { run, sequence, plans } = await planned(steps, files);
+  async function audited(steps: PipelineSteps, files: RunFiles, request: RunRequest = {}) {
+    const { run, sequence, plans } = await planned(steps, files, request);
     await steps.shards(run, plans, files);
-    return { run, sequence, version: (await steps.audit(run)).version };
+    return { run, sequence, ...(await steps.audit(run)) };
   }
 
   const ONE = landed({ 'a.jsonl': '{"id":"a"}\n{"id":"b"}\n' });
@@ -116,5 +117,20 @@ describe('the steps of a run', () => {
     await expect(steps.publish(run, 0)).rejects.toThrow('has no audited version');
     await steps.shards(run, plans, files);
     expect(await steps.audit(run)).toMatchObject({ isHeld: false, counts: { read: 3, published: 2, quarantined: 1 } });
+  });
+
+  it('find what another has published that was at work on the same run, whichever step they come to', async () => {
+    const steps = stepsOf();
+    const other = await planned(steps, ONE);
+    const { run, sequence, version } = await audited(steps, ONE);
+    expect(other.run).toBe(run);
+    await steps.publish(run, sequence);
+    await steps.tidy(run);
+    expect(await steps.shards(run, other.plans, ONE)).toEqual({ read: 0, seconds: {} });
+    expect(await steps.audit(run)).toMatchObject({ version, isHeld: false, faultRate: 0, counts: { published: 2 } });
+    expect(await steps.publish(run, other.sequence)).toEqual({ outcome: 'unchanged', version });
+    for (const step of [steps.shards('0'.repeat(32), other.plans, ONE), steps.audit('0'.repeat(32))]) {
+      await expect(step).rejects.toThrow(`there is no run ${'0'.repeat(32)}`);
+    }
   });
 });
