@@ -8,6 +8,7 @@ import { PipelineStopped } from './run-batch';
 import { linesOfObject } from './line-object';
 import { putProfile } from './shard-output';
 import { READING, type ShardSummary } from './shard-summary';
+import { uniqueKeysOf } from './rule-checks';
 import { duplicatesOf, findDuplicates, type Spill } from './uniqueness';
 import { withoutDuplicates } from './without-records';
 
@@ -117,13 +118,14 @@ async function purged(summary: ShardSummary, pipeline: ResolvedPipeline, ports: 
 }
 
 function accountOf(pipeline: ResolvedPipeline, index: number, shards: readonly ShardSummary[]): StageAccount {
-  const { name, contract } = pipeline.stages[index]!;
+  const { name, contract, rules } = pipeline.stages[index]!;
   const counts = shards.map(({ stages }) => stages[index]!);
   const sum = (field: 'in' | 'out' | 'quarantined') => counts.reduce((total, stage) => total + stage[field], 0);
   return {
     name,
     inputSchema: digestOf(contract.input),
     outputSchema: digestOf(contract.output),
+    unique: uniqueKeysOf(rules),
     in: sum('in'),
     out: sum('out'),
     quarantined: sum('quarantined'),

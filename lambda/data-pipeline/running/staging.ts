@@ -117,9 +117,20 @@ export class RunStaging {
     await this.store.put(`${this.folder}/stopped.txt`, reason);
   }
 
-  /** Lets a run that was stopped go on: what stopped it may be mended, such as a function that failed, or a network. */
+  /** Notes that all that a redrive has run again is at fault still. */
+  public async noteNothingCame(): Promise<void> {
+    await this.store.put(`${this.folder}/nothing.txt`, '');
+  }
+
+  /**
+   * Lets a run that was stopped go on, and a redrive that brought nothing run again: what was wrong may be mended, such as a
+   * function that failed, or a network.
+   */
   public async letGo(): Promise<void> {
     await this.store.delete(`${this.folder}/stopped.txt`);
+    if (!(await this.store.get(`${this.folder}/nothing.txt`))) return;
+    for await (const key of this.store.list(`${this.folder}/shards/`)) await this.store.delete(key);
+    await this.store.delete(`${this.folder}/nothing.txt`);
   }
 
   /** @throws PipelineStopped where a record has stopped the run */

@@ -16,6 +16,7 @@ import { type Publication, publish, retain } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
+import { assertMatchesBase, heldForNothingNew } from './redrive-base';
 import { publicationBefore, versionBefore } from './run-before';
 import { isAside, joinLegs } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
@@ -212,7 +213,10 @@ export class PipelineSteps {
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
     const { counts } = manifest;
-    const held = heldFor(failed, record, audited.held);
+    const fault = heldFor(failed, record, audited.held);
+    const nothing = fault === undefined ? await heldForNothingNew(manifest, store) : undefined;
+    if (nothing !== undefined) await staging.noteNothingCame();
+    const held = fault ?? nothing;
     const measurements = measure(profile, counts);
     const pinned = await pinnedProfile(store);
     const { before: history, place } = await readHistory(store, pipeline.monitors.history, {
@@ -350,6 +354,7 @@ export class PipelineSteps {
     if (base.inputs.sha256 !== inputs) {
       throw new Error(`${filesAre} are not those of version ${version}; run the whole pipeline again`);
     }
+    assertMatchesBase(version, base, pipeline);
     const { kept, shards, records } = await planRedrive(base, pipeline, store);
     if (records === 0) throw new Error(`version ${version} has no record in quarantine`);
     const ranges = shards.flatMap((shard) => shard.ranges);

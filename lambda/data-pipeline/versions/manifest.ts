@@ -17,6 +17,11 @@ export interface StageAccount {
   /** Digests of the schemas: the versions of the contract. */
   readonly inputSchema: string;
   readonly outputSchema: string;
+  /**
+   * The stage's rules of uniqueness, in the order by which the keys in the shards are told apart. Versions that are older than
+   * this field lack it.
+   */
+  readonly unique?: readonly { readonly name: string; readonly fields: readonly string[] }[];
   readonly in: number;
   readonly out: number;
   readonly quarantined: number;

@@ -133,4 +133,28 @@ describe('the steps of a run', () => {
       await expect(step).rejects.toThrow(`there is no run ${'0'.repeat(32)}`);
     }
   });
+
+  it('run records again, each time that a redrive is started, that were at fault for what no definition says', async () => {
+    let isDown = true;
+    const work: WorkPorts = {
+      function: () => (records) => {
+        const isRefused = (id: unknown) => isDown && id === 'b';
+        const results = records.map((record) => (isRefused(record.id) ? { fault: 'down' } : { records: [record] }));
+        return Promise.resolve({ results });
+      },
+    };
+    const object = { type: 'object' };
+    const ask = { name: 'ask', work: { function: { name: 'ask' } }, input: object, output: object };
+    const steps = stepsOf({ ...ITEMS, stages: [ask] }, work);
+    const { run, sequence, version } = await audited(steps, ONE);
+    await steps.publish(run, sequence);
+    const held = { isHeld: true, held: `nothing came through that version ${version} lacks` };
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject(held);
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject(held);
+    isDown = false;
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject({
+      isHeld: false,
+      counts: { read: 2, published: 2, quarantined: 0 },
+    });
+  });
 });
