@@ -28,7 +28,13 @@ const embedded = (name: string): PipelineDefinition => ({
   name,
   stages: [
     { name: 'parse', work: { parse: {} } },
-    { name: 'translate', work: { glueJob: { name: 'translate' } }, input: { type: 'object' }, output: text },
+    {
+      name: 'translate',
+      work: { glueJob: { name: 'translate' } },
+      input: { type: 'object' },
+      output: text,
+      rules: [{ name: 'one-id-each', unique: ['id'] }],
+    },
     { name: 'embed', work: { embed: { model: 'bge-m3', dimensions: 1024 } }, input: text },
   ],
   retrieval: {},

@@ -7,7 +7,7 @@ import { linesOfObject } from '../../lambda/data-pipeline/running/line-object';
 import type { QuarantineEntry } from '../../lambda/data-pipeline/running/shard-output';
 import { ExactIndexes } from '../../lambda/data-pipeline/retrieval/exact-indexes';
 import { activeIndex, switchIndex } from '../../lambda/data-pipeline/retrieval/switch-index';
-import { pinProfile, readHistory } from '../../lambda/data-pipeline/monitors/history';
+import { lengthOfHistory, pinProfile } from '../../lambda/data-pipeline/monitors/history';
 import type { Profile } from '../../lambda/data-pipeline/monitors/profile';
 import { isShown, rollBack } from '../../lambda/data-pipeline/versions/publish';
 import {
@@ -62,8 +62,8 @@ export async function queryCommand(
   const active = await activeIndex(workspace.active);
   const index = active && (await new ExactIndexes(store).open(active.index));
   if (!active || !index) throw new UserError(`${pipeline.name} has no index yet; run the pipeline`);
-  const [vector] = await queryEmbedder(workspace, options)([text]);
-  const matches = await index.query(vector!, options.results ?? pipeline.retrieval?.results ?? 10);
+  const [vector] = await inWords(queryEmbedder(workspace, options)([text], active.embedding));
+  const matches = await inWords(index.query(vector!, options.results ?? pipeline.retrieval?.results ?? 10));
   for (const [i, { id, distance, fields }] of matches.entries()) {
     const { uri, heading, title, text: passage } = fields as Record<string, string | undefined>;
     const excerpt = (passage ?? '').replace(/\s+/g, ' ').slice(0, 160);
@@ -172,7 +172,7 @@ export async function pinCommand(version: string | undefined, place: Place, { pr
     version === undefined ? await mustBePublished(workspace) : await publishedVersion(version, workspace);
   const [profile] = await linesOfObject(workspace.store, published.manifest.profile);
   await pinProfile(workspace.store, published.version, JSON.parse(profile!) as Profile);
-  const { length } = await readHistory(workspace.store, workspace.pipeline.monitors.history, '');
+  const length = await lengthOfHistory(workspace.store, workspace.pipeline.monitors.history);
   print(`later versions are compared with ${published.version}; the history has ${length} versions\n`);
 }
 

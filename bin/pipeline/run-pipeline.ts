@@ -86,7 +86,12 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   const planned = await inWords(steps.plan(request, input));
   const { run } = planned;
   const { passedOver } = input;
-  await steps.shards(run, withProgress(await takePlan(planned, store), progressBar(pipeline.name, output)), input);
+  try {
+    const shards = withProgress(await shardsOf(planned, store), progressBar(pipeline.name, output));
+    await steps.shards(run, shards, input);
+  } finally {
+    await store.delete(planned.plan);
+  }
   const { version, held, faultRate, findings } = await steps.audit(run);
   if (held !== undefined) {
     return { version, manifest: await manifestOf(version, store), held, faultRate, findings, gone: [], passedOver };
@@ -104,10 +109,9 @@ export async function runPipeline(options: RunOptions, output: ProgressOutput): 
   return { version, manifest, publication, faultRate, findings, gone, passedOver, ...(index && { index }) };
 }
 
-/** The shards of a plan, which nobody else will read. */
-async function takePlan({ plan }: PlannedRun, store: FileStore): Promise<ShardPlan[]> {
-  const lines = (await store.get(plan))!.toString('utf8').split('\n');
-  await store.delete(plan);
+/** The shards of a plan. Where another at work on the same run has ended, and taken the plan with it, they are done. */
+async function shardsOf({ plan }: PlannedRun, store: FileStore): Promise<ShardPlan[]> {
+  const lines = ((await store.get(plan))?.toString('utf8') ?? '').split('\n');
   return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as ShardPlan);
 }
 

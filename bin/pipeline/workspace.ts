@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { PipelineDefinition } from '../../lib/policy';
 import { resolvePipeline, type ResolvedPipeline, type ResolvedWork } from '../../lib/policy/pipeline/pipeline-defaults';
 import { describePipelineFaults, validatePipeline } from '../../lib/policy/pipeline/validate-pipeline';
+import { type EmbedQueries, queryEmbedderOf } from '../../lambda/data-pipeline/retrieval/embed-queries';
 import type { WorkPorts } from '../../lambda/data-pipeline/stages/bundled';
 import { embeddingsAt } from '../../lambda/pipeline-store/embedding-endpoint';
 import { UserError } from '../user-error';
@@ -83,12 +84,15 @@ export async function workPorts({ pipeline, store }: Workspace, options: Workspa
   };
 }
 
-/** The vectors of queries, at the endpoint of the pipeline's embed stage. */
-export function queryEmbedder({ pipeline }: Workspace, { endpoint, key }: Pick<WorkspaceOptions, 'endpoint' | 'key'>) {
+/** The vectors of queries, at the endpoint of the pipeline's embed stage, by the model that the index was made with. */
+export function queryEmbedder(
+  { pipeline }: Workspace,
+  { endpoint, key }: Pick<WorkspaceOptions, 'endpoint' | 'key'>,
+): EmbedQueries {
   const work = pipeline.stages.find((stage) => stage.work.kind === 'embed')?.work;
   if (work?.kind !== 'embed') throw new UserError('the pipeline has no embed stage');
   if (endpoint === undefined) throw new UserError(`--endpoint URL is needed, where the model ${work.model} is served`);
-  return embedderAt(endpoint, key, work);
+  return queryEmbedderOf(work, (asked) => embedderAt(endpoint, key, asked));
 }
 
 function embedderAt(url: string, key: string | undefined, work: Extract<ResolvedWork, { kind: 'embed' }>) {

@@ -22,6 +22,14 @@ export interface ObjectStore {
   delete(key: string): Promise<void>;
 }
 
+/** What vectors were made by. Those of another model, or another length, lie in another space. */
+export interface Embedding {
+  readonly model: string;
+  readonly dimensions: number;
+  /** Whether the model was asked to shorten its vectors; undefined where that was not noted. */
+  readonly requestDimensions?: boolean;
+}
+
 /** Which version readers see, or which index answers. Each flip has the next sequence number, and the record of it stays. */
 export interface Pointer {
   /** 1 for the first. */
@@ -29,6 +37,8 @@ export interface Pointer {
   readonly version: string;
   /** The index that holds the version, where the pointer is that of the index. */
   readonly index?: string;
+  /** What made the vectors of that index: queries must be embedded by the same. */
+  readonly embedding?: Embedding;
   /** What flipped it. */
   readonly reason: 'publish' | 'rollback';
 }

@@ -15,6 +15,7 @@ import {
   type ReferenceFiles,
   type References,
 } from '../data-pipeline/reading/references';
+import { type EmbedQueries, queryEmbedderOf } from '../data-pipeline/retrieval/embed-queries';
 import { legsOf } from '../data-pipeline/running/legs';
 import { PipelineSteps, type StepPorts } from '../data-pipeline/running/steps';
 import type { VersionPorts } from '../data-pipeline/versions/publish';
@@ -34,6 +35,8 @@ const EMBEDDING_TIMEOUT_MS = 60_000;
 
 /** Longer than the function that embeds may take. */
 const EMBEDDING_FUNCTION_TIMEOUT_MS = 125_000;
+
+type EmbedWork = Extract<ResolvedWork, { kind: 'embed' }>;
 
 /** The pipeline that the construct has checked, from its layer. */
 export function pipelineOf(environment: Environment): ResolvedPipeline {
@@ -83,7 +86,7 @@ export function pipelineSteps(environment: Environment): PipelineSteps[] {
     active: indexPointers(environment, pipeline.name),
     ...{ store, pointers, spill: new FileSpill(tmpdir()) },
     work: {
-      embed: (work) => ({ embed: embedder(environment, work), cache: store }),
+      embed: (work) => ({ embed: embedders(environment)(work), cache: store }),
       function: (name) => lambdaCall(invoker, requiredVariable(functions, name)),
     },
     code: digestOf({ bundle: sha256(readFileSync(fileURLToPath(import.meta.url))), functions }),
@@ -124,26 +127,28 @@ export function vectorIndexes(environment: Environment, pipeline: ResolvedPipeli
   );
 }
 
-/** Embeds texts as the pipeline's embed stage does, so that queries and records lie in one space. */
-export function queryEmbedder(environment: Environment, { name, stages }: ResolvedPipeline) {
+/** Embeds queries as the records of an index were, so that both lie in one space. */
+export function queryEmbedder(environment: Environment, { name, stages }: ResolvedPipeline): EmbedQueries {
   const work = stages.find((stage) => stage.work.kind === 'embed')?.work;
   if (work?.kind !== 'embed') throw new Error(`the pipeline ${name} has no embed stage`);
-  return embedder(environment, work);
+  return queryEmbedderOf(work, embedders(environment));
 }
 
-function embedder(environment: Environment, work: Extract<ResolvedWork, { kind: 'embed' }>) {
+/** Embeds texts as an embed stage does; where, and with which key, is found once. */
+function embedders(environment: Environment): (work: EmbedWork) => (texts: readonly string[]) => Promise<number[][]> {
   const { EMBEDDING_KEY_SECRET: arn, EMBEDDING_FUNCTION: functionArn } = environment;
   if (functionArn !== undefined) {
     const caller = {
       tenant: requiredVariable(environment, 'EMBEDDING_TENANT'),
       priority: environment.EMBEDDING_PRIORITY === 'interactive' ? ('interactive' as const) : ('batch' as const),
     };
-    return embeddingsBy(awsService(environment, 'lambda', EMBEDDING_FUNCTION_TIMEOUT_MS), functionArn, caller, work);
+    const invoker = awsService(environment, 'lambda', EMBEDDING_FUNCTION_TIMEOUT_MS);
+    return (work) => embeddingsBy(invoker, functionArn, caller, work);
   }
   const secret = arn ? new Secret(awsService(environment, 'secretsmanager', SERVICE_TIMEOUT_MS), arn) : undefined;
   const url = requiredVariable(environment, 'EMBEDDING_URL');
   const endpoint = { url, timeoutMs: EMBEDDING_TIMEOUT_MS, ...(secret && { key: () => secret.value() }) };
-  return embeddingsAt(endpoint, work);
+  return (work) => embeddingsAt(endpoint, work);
 }
 
 function referenceFiles(environment: Environment): ReferenceFiles {

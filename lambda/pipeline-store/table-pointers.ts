@@ -30,8 +30,13 @@ export class TablePointers implements PointerStore {
   }
 
   /** {@inheritDoc PointerStore.flip} */
-  public async flip({ sequence, ...pointer }: Pointer): Promise<boolean> {
-    const row = { pipeline: this.pipeline, sequence: String(sequence).padStart(DIGITS, '0'), ...pointer };
+  public async flip({ sequence, embedding, ...pointer }: Pointer): Promise<boolean> {
+    const row = {
+      pipeline: this.pipeline,
+      sequence: String(sequence).padStart(DIGITS, '0'),
+      ...pointer,
+      ...(embedding && { embedding: { ...embedding } }),
+    };
     try {
       await this.table.put(row, isAbsent('pipeline'));
       return true;
@@ -43,6 +48,9 @@ export class TablePointers implements PointerStore {
 }
 
 function pointerOf(row: Readonly<Record<string, unknown>>): Pointer {
-  const { sequence, version, index, reason } = row as unknown as Omit<Pointer, 'sequence'> & { sequence: string };
-  return { sequence: Number(sequence), version, ...(index !== undefined && { index }), reason };
+  const { sequence, version, index, embedding, reason } = row as unknown as Omit<Pointer, 'sequence'> & {
+    sequence: string;
+  };
+  const held = { ...(index !== undefined && { index }), ...(embedding && { embedding }) };
+  return { sequence: Number(sequence), version, ...held, reason };
 }

@@ -77,8 +77,11 @@ async function queryPointers(
   const name = basename(folder);
   const partitions = { [name]: folder, [`${name}/index`]: join(folder, 'indexes') };
   for (const [pipeline, root] of Object.entries(partitions)) {
-    for (const { sequence, ...pointer } of await new FilePointers(root).history()) {
-      const row = { pipeline, sequence: String(sequence).padStart(SEQUENCE_DIGITS, '0'), ...pointer };
+    for (const { sequence, embedding, ...pointer } of await new FilePointers(root).history()) {
+      const row = {
+        ...{ pipeline, sequence: String(sequence).padStart(SEQUENCE_DIGITS, '0'), ...pointer },
+        ...(embedding && { embedding: { ...embedding } }),
+      };
       tables.call('PutItem', { TableName, Item: toAttributes(row) });
     }
   }

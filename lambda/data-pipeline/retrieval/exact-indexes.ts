@@ -76,6 +76,10 @@ class ExactIndex implements VectorIndex {
   }
 
   public async query(vector: readonly number[], results: number): Promise<Match[]> {
+    const { dimensions } = this.header;
+    if (vector.length !== dimensions) {
+      throw new Error(`the query has ${vector.length} numbers, where the index has ${dimensions}`);
+    }
     const nearest = new Map<string, { distance: number; block: number; row: number }>();
     const distanceOf = this.header.distance === VectorDistance.COSINE ? cosineDistance : euclideanDistance;
     for (const [block, count] of this.blocks.entries()) {
@@ -83,8 +87,8 @@ class ExactIndex implements VectorIndex {
       const ids = (await this.store.get(this.key(block, 'ids')))!.toString('utf8').split('\n');
       const numbers = new Float32Array(new Uint8Array(bytes).buffer);
       for (let row = 0; row < count; row++) {
-        const from = row * this.header.dimensions;
-        const distance = distanceOf(vector, numbers.subarray(from, from + this.header.dimensions));
+        const from = row * dimensions;
+        const distance = distanceOf(vector, numbers.subarray(from, from + dimensions));
         nearest.set(ids[row]!, { distance, block, row });
       }
       // No more are kept from block to block than can be answers.

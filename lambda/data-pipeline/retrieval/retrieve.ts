@@ -1,7 +1,8 @@
 import { isRecord, show } from '../../../lib/policy/fields';
 import { BadRequest, type Fits, NothingPublished } from '../service-call';
 import type { PointerStore } from '../storage';
-import { activeIndex } from './switch-index';
+import type { EmbedQueries } from './embed-queries';
+import { type ActiveIndex, activeIndex } from './switch-index';
 import type { Match, VectorIndexes } from './vector-index';
 
 const MOST_QUERY_CHARACTERS = 8192;
@@ -27,14 +28,14 @@ export interface RetrievePorts {
   /** Says which index answers. */
   readonly active: Pick<PointerStore, 'current'>;
   readonly indexes: Pick<VectorIndexes, 'open'>;
-  readonly embed: (texts: readonly string[]) => Promise<number[][]>;
+  readonly embed: EmbedQueries;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /** Answers queries from the index that is active: that of the last version whose index has found what its golden set asks for. */
 export class Retriever {
-  private active: { readonly index: string; readonly version: string; readonly until: number } | undefined;
+  private active: (ActiveIndex & { readonly until: number }) | undefined;
 
   /**
    * @param pipeline name of the pipeline whose index is asked
@@ -54,17 +55,17 @@ export class Retriever {
    */
   public async retrieve(request: unknown, fits: Fits = () => true): Promise<Retrieved> {
     const { query, results } = this.parse(request);
-    const [active, [vector]] = await Promise.all([this.activeNow(), this.ports.embed([query])]);
+    let active = await this.activeNow();
     let index = await this.ports.indexes.open(active.index);
-    let { version } = active;
     if (!index) {
       // It was replaced, and dropped, since its name was read.
       this.active = undefined;
-      const next = await this.activeNow();
-      index = await this.ports.indexes.open(next.index);
-      ({ version } = next);
+      active = await this.activeNow();
+      index = await this.ports.indexes.open(active.index);
     }
+    const { version, embedding } = active;
     if (!index) throw new Error(`the index of version ${version} is gone`);
+    const [vector] = await this.ports.embed([query], embedding);
     const matches = await index.query(vector!, results);
     const first = (count: number) => ({ version, matches: matches.slice(0, count) });
     if (fits(first(results))) return first(results);
@@ -75,7 +76,7 @@ export class Retriever {
     );
   }
 
-  private async activeNow(): Promise<{ readonly index: string; readonly version: string }> {
+  private async activeNow(): Promise<ActiveIndex> {
     const now = this.ports.now();
     if (this.active && now < this.active.until) return this.active;
     const active = await activeIndex(this.ports.active);

@@ -1,7 +1,8 @@
 import type { ResolvedRetrieval } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { sha256 } from '../digest';
-import type { Pointer, PointerStore } from '../storage';
+import type { Embedding, Pointer, PointerStore } from '../storage';
 import type { PublishedVersion } from '../versions/read-published';
+import type { EmbedQueries } from './embed-queries';
 import { fillIndex, type FillPorts, forgetFilling } from './fill-index';
 import type { VectorIndex } from './vector-index';
 
@@ -14,7 +15,7 @@ export interface GoldenQuery {
 
 /** What the switch needs from outside. */
 export interface SwitchPorts extends FillPorts {
-  readonly embed: (texts: readonly string[]) => Promise<number[][]>;
+  readonly embed: EmbedQueries;
   /** Says which index answers. */
   readonly active: PointerStore;
   /** The version that readers of the data see. */
@@ -97,14 +98,14 @@ export async function switchIndex(
   }
   const { filled } = await fillIndex(index, published, settings, ports);
   if (!filled) throw new Error(`the index ${index} was dropped by another run while it was filled: start again`);
-  const missed = await missedQueries(filled, golden, settings.results, ports);
+  const missed = await missedQueries(filled, golden, settings.results, published.manifest.embedding, ports);
   const recall = golden.length === 0 ? undefined : 1 - missed.length / golden.length;
   const found = { index, ...(recall !== undefined && { recall }), missed };
   if (recall !== undefined && recall < settings.leastRecall) {
     await dropUnlessActive(index, ports);
     return { ...found, isSwitched: false };
   }
-  const outcome = await takeOver(version, index, ports);
+  const outcome = await takeOver(published, index, ports);
   await forgetFilling(index, ports.store);
   return { ...found, ...outcome };
 }
@@ -123,7 +124,7 @@ export function indexName(
 }
 
 async function takeOver(
-  version: string,
+  { version, manifest: { embedding } }: PublishedVersion,
   index: string,
   ports: SwitchPorts,
 ): Promise<Pick<IndexSwitch, 'isSwitched' | 'overtakenBy'>> {
@@ -137,7 +138,8 @@ async function takeOver(
       return { isSwitched: isThere, ...(seen !== version && seen !== undefined && { overtakenBy: seen }) };
     }
     const sequence = (current?.sequence ?? 0) + 1;
-    if (!(await active.flip({ sequence, version, index, reason: 'publish' }))) continue;
+    const next: Pointer = { sequence, version, index, ...(embedding && { embedding }), reason: 'publish' };
+    if (!(await active.flip(next))) continue;
     const after = await shown();
     if (current && after === current.version) {
       // A roll-back came between the look and the flip, and took its index for the one that answers.
@@ -158,12 +160,21 @@ async function dropUnlessActive(index: string, { active, indexes, store }: Switc
   await forgetFilling(index, store);
 }
 
-/** The index that answers, and the version that it holds; undefined before the first. */
-export async function activeIndex(
-  active: Pick<PointerStore, 'current'>,
-): Promise<{ index: string; version: string } | undefined> {
+/** The index that answers. */
+export interface ActiveIndex {
+  readonly index: string;
+  /** The version that it holds. */
+  readonly version: string;
+  /** What made its vectors; undefined where the pointer does not say. */
+  readonly embedding?: Embedding;
+}
+
+/** The index that answers; undefined before the first. */
+export async function activeIndex(active: Pick<PointerStore, 'current'>): Promise<ActiveIndex | undefined> {
   const current = await active.current();
-  return current && { index: nameOf(current), version: current.version };
+  if (!current) return undefined;
+  const { version, embedding } = current;
+  return { index: nameOf(current), version, ...(embedding && { embedding }) };
 }
 
 function nameOf({ index, version }: Pointer): string {
@@ -175,12 +186,16 @@ async function missedQueries(
   index: VectorIndex,
   golden: readonly GoldenQuery[],
   results: number,
+  embedding: Embedding | undefined,
   { embed }: SwitchPorts,
 ): Promise<GoldenQuery[]> {
   const missed: GoldenQuery[] = [];
   for (let i = 0; i < golden.length; i += QUERY_BATCH) {
     const batch = golden.slice(i, i + QUERY_BATCH);
-    const vectors = await embed(batch.map(({ query }) => query));
+    const vectors = await embed(
+      batch.map(({ query }) => query),
+      embedding,
+    );
     for (const [j, expected] of batch.entries()) {
       const matches = await index.query(vectors[j]!, results);
       if (!matches.some(({ fields }) => fields.uri === expected.uri)) missed.push(expected);

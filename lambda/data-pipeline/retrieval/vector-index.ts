@@ -27,6 +27,7 @@ export interface VectorIndex {
   put(vectors: readonly IndexedVector[]): Promise<void>;
   /** Makes what was put last visible to queries, where that takes a step of its own. */
   seal(): Promise<void>;
+  /** The nearest, nearest first. Throws for a vector of another length. */
   query(vector: readonly number[], results: number): Promise<Match[]>;
 }
 

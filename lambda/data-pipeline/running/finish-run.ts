@@ -2,12 +2,13 @@ import { FaultAction } from '../../../lib/policy';
 import type { ResolvedPipeline } from '../../../lib/policy/pipeline/pipeline-defaults';
 import { digestOf } from '../digest';
 import { mergeProfiles, type Profile } from '../monitors/profile';
-import type { ObjectStore } from '../storage';
+import type { Embedding, ObjectStore } from '../storage';
 import type { Manifest, ObjectReference, StageAccount } from '../versions/manifest';
 import { PipelineStopped } from './run-batch';
 import { linesOfObject } from './line-object';
 import { putProfile } from './shard-output';
 import { READING, type ShardSummary } from './shard-summary';
+import { uniqueKeysOf } from './rule-checks';
 import { duplicatesOf, findDuplicates, type Spill } from './uniqueness';
 import { withoutDuplicates } from './without-records';
 
@@ -77,13 +78,17 @@ export async function auditRun(
     counts,
     reading: addUp(shards.map(({ faults }) => faults[READING] ?? {})),
     stages: pipeline.stages.map((_, i) => accountOf(pipeline, i, shards)),
-    ...(embed?.kind === 'embed' && { embedding: { model: embed.model, dimensions: embed.dimensions } }),
+    ...(embed?.kind === 'embed' && { embedding: embeddingOf(embed) }),
     schema: pipeline.stages.at(-1)!.contract.output as Readonly<Record<string, unknown>>,
     shards,
     profile: await putProfile(store, profile),
   };
   const faultRate = counts.read === 0 ? 0 : counts.faulty / counts.read;
   return { manifest, profile, faultRate, ...heldFor(counts, faultRate, pipeline.mostFaultRate) };
+}
+
+function embeddingOf({ model, dimensions, requestDimensions }: Required<Embedding>): Embedding {
+  return { model, dimensions, requestDimensions };
 }
 
 function heldFor(counts: Manifest['counts'], faultRate: number, most: number): { held?: string } {
@@ -130,13 +135,14 @@ async function purged(summary: ShardSummary, pipeline: ResolvedPipeline, ports: 
 }
 
 function accountOf(pipeline: ResolvedPipeline, index: number, shards: readonly ShardSummary[]): StageAccount {
-  const { name, contract } = pipeline.stages[index]!;
+  const { name, contract, rules } = pipeline.stages[index]!;
   const counts = shards.map(({ stages }) => stages[index]!);
   const sum = (field: 'in' | 'out' | 'quarantined') => counts.reduce((total, stage) => total + stage[field], 0);
   return {
     name,
     inputSchema: digestOf(contract.input),
     outputSchema: digestOf(contract.output),
+    unique: uniqueKeysOf(rules),
     in: sum('in'),
     out: sum('out'),
     quarantined: sum('quarantined'),

@@ -43,6 +43,11 @@ export function compileRules(
   return { records, unique };
 }
 
+/** The rules of uniqueness among a stage's rules, in the order by which their keys are told apart. */
+export function uniqueKeysOf(rules: readonly StageRule[]): { name: string; fields: readonly string[] }[] {
+  return rules.flatMap(({ name, unique }) => (unique ? [{ name, fields: unique }] : []));
+}
+
 function keyOf(fields: readonly string[]): UniqueRule['keyOf'] {
   return (record) => {
     const values = fields.map((field) => fieldOf(record, field));

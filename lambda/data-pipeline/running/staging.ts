@@ -34,6 +34,8 @@ export interface RunRecord {
 export interface AuditRecord {
   readonly version: string;
   readonly measurements: readonly Measurement[];
+  /** Key of the entry in the history whose place it takes. */
+  readonly place?: string;
   readonly profile: Profile;
 }
 
@@ -119,9 +121,20 @@ export class RunStaging {
     await this.store.put(`${this.folder}/stopped.txt`, reason);
   }
 
-  /** Lets a run that was stopped go on: what stopped it may be mended, such as a function that failed, or a network. */
+  /** Notes that all that a redrive has run again is at fault still. */
+  public async noteNothingCame(): Promise<void> {
+    await this.store.put(`${this.folder}/nothing.txt`, '');
+  }
+
+  /**
+   * Lets a run that was stopped go on, and a redrive that brought nothing run again: what was wrong may be mended, such as a
+   * function that failed, or a network.
+   */
   public async letGo(): Promise<void> {
     await this.store.delete(`${this.folder}/stopped.txt`);
+    if (!(await this.store.get(`${this.folder}/nothing.txt`))) return;
+    for await (const key of this.store.list(`${this.folder}/shards/`)) await this.store.delete(key);
+    await this.store.delete(`${this.folder}/nothing.txt`);
   }
 
   /** @throws PipelineStopped where a record has stopped the run */
@@ -134,10 +147,13 @@ export class RunStaging {
   public async clear(): Promise<void> {
     const { after } = (await this.recordOrNone()) ?? {};
     if (after !== undefined) await new RunStaging(after, this.store).clear();
+    // First, so that what is left is not taken for a run whose shards have failed.
+    await this.store.delete(`${this.folder}/run.json`);
     for await (const key of this.store.list(`${this.folder}/`)) await this.store.delete(key);
   }
 
-  private recordOrNone(): Promise<RunRecord | undefined> {
+  /** Undefined where the run was not planned, or is cleared away. */
+  public recordOrNone(): Promise<RunRecord | undefined> {
     return this.read(RECORD_FILE);
   }
 

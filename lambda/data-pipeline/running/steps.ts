@@ -5,6 +5,7 @@ import { pinnedProfile, readHistory, writeHistory } from '../monitors/history';
 import { type Finding, measure, watch } from '../monitors/watch';
 import type { References } from '../reading/references';
 import { formatOf, planShards, type ShardLimits, type ShardPlan } from '../reading/shard-plan';
+import type { EmbedQueries } from '../retrieval/embed-queries';
 import {
   fillAhead,
   type GoldenQuery,
@@ -16,12 +17,14 @@ import type { VectorIndexes } from '../retrieval/vector-index';
 import { workerOf, type WorkPorts } from '../stages/bundled';
 import { eachRecord, timed } from '../stages/work';
 import type { InputFile, InputFiles, ObjectStore, PointerStore } from '../storage';
-import { type Manifest, manifestBytes, manifestKey, versionOf } from '../versions/manifest';
+import { type Manifest, manifestBytes, versionOf } from '../versions/manifest';
 import { isShown, type Publication, publish } from '../versions/publish';
 import { publishedVersion } from '../versions/read-published';
 import { retain } from '../versions/retain';
 import { auditRun } from './finish-run';
 import { asRedriven, planRedrive } from './redrive';
+import { assertMatchesBase, heldForNothingNew } from './redrive-base';
+import { publicationBefore, versionBefore } from './run-before';
 import { isAside, joinLegs } from './legs';
 import { PipelineStopped, prepareStages } from './run-batch';
 import { mustCostAtMost, type RunRequest, timeOfRun } from './run-request';
@@ -137,7 +140,8 @@ export class PipelineSteps {
   }
 
   /**
-   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again.
+   * Takes shards through the stages, each as it is asked of `plans`. One that is done is not done again, nor is any of a run
+   * that another has published meanwhile.
    *
    * @returns how many source records were read, and how many seconds each stage worked
    * @throws PipelineStopped where a record stops the run, in these shards or in others before
@@ -149,7 +153,12 @@ export class PipelineSteps {
   ): Promise<{ readonly read: number; readonly seconds: Readonly<Record<string, number>> }> {
     const { pipeline, store, work } = this.ports;
     const staging = this.staging(run);
-    const { asOf, references: planned } = await staging.record();
+    const record = await staging.recordOrNone();
+    if (!record) {
+      await this.auditBefore(run);
+      return { read: 0, seconds: {} };
+    }
+    const { asOf, references: planned } = record;
     await staging.mustNotBeStopped();
     const sets = await this.plannedReferences(planned);
     const context = { references: sets, ...(asOf !== undefined && { asOf: Date.parse(asOf) }) };
@@ -184,31 +193,41 @@ export class PipelineSteps {
    * @throws PipelineStopped where a record has stopped the run
    */
   public async audit(run: string): Promise<Audit> {
-    const { pipeline, store, spill } = this.ports;
+    const { pipeline, store, pointers, spill } = this.ports;
     const staging = this.staging(run);
-    const record = await staging.record();
+    const record = await staging.recordOrNone();
+    if (!record) return this.auditBefore(run);
     await staging.mustNotBeStopped();
-    const kept = await staging.kept(record);
     const summaries = await staging.summaries(record);
     const failed = record.shards.length - summaries.length;
+    // Another at work on the same run has published it just now, and cleared its shards away.
+    if (failed > 0 && !(await staging.recordOrNone())) return this.auditBefore(run);
+    const kept = await staging.kept(record);
     const ran = record.parents.length > 0 ? summaries.map(asRedriven) : summaries;
     const audited = await auditRun([...kept, ...ran], { ...record, pipeline }, { store, spill });
     const { profile } = audited;
-    const before = await staging.legsBefore(record);
-    const { manifest, faultRate } = before.length > 0 ? joinLegs([...before, audited], run) : audited;
+    const legs = await staging.legsBefore(record);
+    const { manifest, faultRate } = legs.length > 0 ? joinLegs([...legs, audited], run) : audited;
     const bytes = manifestBytes(manifest);
     const version = versionOf(bytes);
-    const held = heldFor(failed, record, audited.held);
-    const measurements = measure(profile, manifest.counts);
+    const { counts } = manifest;
+    const fault = heldFor(failed, record, audited.held);
+    const nothing = fault === undefined ? await heldForNothingNew(manifest, store) : undefined;
+    if (nothing !== undefined) await staging.noteNothingCame();
+    const held = fault ?? nothing;
+    const measurements = measure(profile, counts);
     const pinned = await pinnedProfile(store);
+    const { before: history, place } = await readHistory(store, pipeline.monitors.history, {
+      ...{ version, parents: manifest.parents, pointers: await pointers.history() },
+      ...(record.asOf !== undefined && { asOf: record.asOf }),
+    });
     const findings = watch(profile, measurements, pipeline.monitors, {
-      history: await readHistory(store, pipeline.monitors.history, version),
+      history,
       ...(pinned && { pinned }),
       ...(record.asOf !== undefined && { asOf: Date.parse(record.asOf) }),
     });
     if (failed === 0) await staging.writeManifest(bytes, held !== undefined);
-    await staging.writeAudit({ version, measurements, profile });
-    const { counts } = manifest;
+    await staging.writeAudit({ version, measurements, profile, ...(place !== undefined && { place }) });
     return { version, isHeld: held !== undefined, ...(held !== undefined && { held }), faultRate, counts, findings };
   }
 
@@ -259,31 +278,22 @@ export class PipelineSteps {
     const { store, pointers } = this.ports;
     const staging = this.staging(run);
     const [manifest, audit] = [await staging.manifest(), await staging.audit()];
-    if (!manifest || !audit) return this.publishedBefore(run, sequence);
+    if (!manifest || !audit) return publicationBefore(run, sequence, this.isOf(run), this.ports);
     const publication = await publish(manifest, sequence, { store, pointers }, again);
     const shown = isShown(publication) ? await pointers.current() : undefined;
     if (shown) {
-      const { version, measurements, profile } = audit;
-      await writeHistory(store, { sequence: shown.sequence, version }, measurements, profile);
+      const { profile, ...audited } = audit;
+      const { asOf } = manifest;
+      await writeHistory(store, { ...audited, sequence: shown.sequence, ...(asOf !== undefined && { asOf }) }, profile);
     }
     return publication;
   }
 
-  /** What a run came to whose staging is gone: a step that was carried out, and not heard of, is taken again. */
-  private async publishedBefore(run: string, sequence: number): Promise<Publication> {
-    const { store, pointers } = this.ports;
-    // With the one that was current when the run began: a run that changes nothing is published already.
-    const since = (await pointers.history()).filter((pointer) => pointer.sequence >= sequence);
-    const current = since.at(-1);
-    for (const { version } of [...since].reverse()) {
-      // Retention may have taken a version that was published long since.
-      const bytes = await store.get(manifestKey(version));
-      if (!bytes || this.idOf(JSON.parse(bytes.toString('utf8')) as Manifest) !== run) continue;
-      return version === current?.version
-        ? { outcome: 'unchanged', version }
-        : { outcome: 'overtaken', version, by: current!.version };
-    }
-    throw new Error(`the run ${run} has no audited version to publish`);
+  /** What the audit came to of a run that another has published and cleared away, which was at work on the same. */
+  private async auditBefore(run: string): Promise<Audit> {
+    const { version, manifest } = await versionBefore(run, this.isOf(run), this.ports);
+    const { counts } = manifest;
+    return { version, isHeld: false, faultRate: counts.faulty / counts.read, counts, findings: [] };
   }
 
   /**
@@ -300,11 +310,7 @@ export class PipelineSteps {
    * Fills the vector index of a published version, as far as that is not done, and lets it take over where it finds what the
    * golden set asks for.
    */
-  public async index(
-    version: string,
-    indexes: VectorIndexes,
-    embed: (texts: readonly string[]) => Promise<number[][]>,
-  ): Promise<IndexSwitch> {
+  public async index(version: string, indexes: VectorIndexes, embed: EmbedQueries): Promise<IndexSwitch> {
     const { published, settings, ports } = await this.indexing(version, indexes);
     return switchIndex(published, await this.ports.golden(), settings, { ...ports, embed });
   }
@@ -342,6 +348,10 @@ export class PipelineSteps {
     return run ?? digestOf({ ...ingredients, asOf, after, limits }).slice(0, 32);
   }
 
+  private isOf(run: string) {
+    return (manifest: Manifest) => this.idOf(manifest) === run;
+  }
+
   private async giveJob(shards: readonly ShardSummary[], prefix: string): Promise<void> {
     const { store } = this.ports;
     const waiting = shards.filter(({ part }) => part.records > 0);
@@ -370,6 +380,7 @@ export class PipelineSteps {
     if (base.inputs.sha256 !== inputs) {
       throw new Error(`${filesAre} are not those of version ${version}; run the whole pipeline again`);
     }
+    assertMatchesBase(version, base, pipeline);
     const { kept, shards, records } = await planRedrive(base, pipeline, store);
     if (records === 0) throw new Error(`version ${version} has no record in quarantine that can run again`);
     const ranges = shards.flatMap((shard) => shard.ranges);

@@ -76,7 +76,7 @@ async function partition(
       const rest = line.slice(prefix.length + KEY_DIGITS);
       if (out) {
         const [, ordinal, branch] = rest.split(' ', 3) as [string, string, string];
-        if (isOut(out, Number(ordinal), branch)) continue;
+        if (duplicateOf(out, Number(ordinal), branch)) continue;
       }
       lists[parseInt(hash.slice(0, 8), 16) % partitions]!.push(`${hash} ${shard}${rest}`);
     }
@@ -124,8 +124,12 @@ export async function duplicatesOf(shard: number, spill: Spill): Promise<Map<num
   return byOrdinal;
 }
 
-/** Whether a record is a duplicate, or was made of one. */
-export function isOut(duplicates: ReadonlyMap<number, readonly Duplicate[]>, ordinal: number, branch: string): boolean {
+/** The duplicate that a record is, or was made of. */
+export function duplicateOf(
+  duplicates: ReadonlyMap<number, readonly Duplicate[]>,
+  ordinal: number,
+  branch: string,
+): Duplicate | undefined {
   const list = duplicates.get(ordinal);
-  return list?.some((duplicate) => branch === duplicate.branch || branch.startsWith(`${duplicate.branch}.`)) ?? false;
+  return list?.find((duplicate) => branch === duplicate.branch || branch.startsWith(`${duplicate.branch}.`));
 }

@@ -1,3 +1,4 @@
+import type { ResolvedWork } from '../../../lib/policy/pipeline/pipeline-defaults';
 import type { DataRecord } from '../reading/source-record';
 
 /** What became of one record: the records that it turned into, or why it is at fault. */
@@ -5,6 +6,9 @@ export type WorkResult = { readonly records: readonly DataRecord[] } | { readonl
 
 /** How often each kind of thing was found, by its name. */
 export type Findings = Record<string, number>;
+
+/** The work that may make several records of one, which are told apart by their branch from then on. */
+export const FANS_OUT: ReadonlySet<ResolvedWork['kind']> = new Set(['chunk', 'function']);
 
 /** Does a stage's work on a batch of records. */
 export interface Worker {

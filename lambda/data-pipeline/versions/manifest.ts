@@ -1,6 +1,7 @@
 import { canonical } from '../../../lib/policy/pipeline/schema-check';
 import { sha256 } from '../digest';
 import type { ShardSummary } from '../running/shard-summary';
+import type { Embedding } from '../storage';
 
 /** An object that is named by its content. */
 export interface ObjectReference {
@@ -16,6 +17,11 @@ export interface StageAccount {
   /** Digests of the schemas: the versions of the contract. */
   readonly inputSchema: string;
   readonly outputSchema: string;
+  /**
+   * The stage's rules of uniqueness, in the order by which the keys in the shards are told apart. Versions that are older than
+   * this field lack it.
+   */
+  readonly unique?: readonly { readonly name: string; readonly fields: readonly string[] }[];
   readonly in: number;
   readonly out: number;
   readonly quarantined: number;
@@ -66,7 +72,7 @@ export interface Manifest {
   /** Faults of reading, by rule. */
   readonly reading: Readonly<Record<string, number>>;
   readonly stages: readonly StageAccount[];
-  readonly embedding?: { readonly model: string; readonly dimensions: number };
+  readonly embedding?: Embedding;
   /** Schema of the records. */
   readonly schema: Readonly<Record<string, unknown>>;
   /** The records, in order: objects of JSON lines, each with where its records come from. */

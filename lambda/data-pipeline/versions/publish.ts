@@ -53,16 +53,19 @@ export async function publish(
 /**
  * Makes an earlier version the one that readers see again, in one step: nothing is written but the pointer.
  *
- * @param version an earlier version; the one before the current one where none is given
+ * @param version an earlier version that is kept; the one before the current one where none is given
  * @throws an error that names the versions which can be gone back to
  */
 export async function rollBack(version: string | undefined, { store, pointers }: VersionPorts): Promise<string> {
   const history = await pointers.history();
   const current = history.at(-1);
   if (!current) throw new Error('nothing is published yet');
-  const earlier = [...new Set(history.map((pointer) => pointer.version))].filter((name) => name !== current.version);
-  const target = version ?? previousOf(history, current.version);
-  if (target === undefined || !earlier.includes(target) || (await store.get(manifestKey(target))) === undefined) {
+  const kept = new Set<string>();
+  for await (const key of store.list('versions/')) kept.add(key);
+  const there = history.filter(({ version: name }) => name === current.version || kept.has(manifestKey(name)));
+  const earlier = [...new Set(there.map((pointer) => pointer.version))].filter((name) => name !== current.version);
+  const target = version ?? previousOf(there, current.version);
+  if (target === undefined || !earlier.includes(target)) {
     const known = earlier.length === 0 ? 'none' : earlier.join(', ');
     throw new Error(`cannot go back to ${target ?? 'an earlier version'}; earlier versions: ${known}`);
   }
@@ -70,9 +73,10 @@ export async function rollBack(version: string | undefined, { store, pointers }:
   throw new Error('the pointer was moved by another at the same time; look at the versions and try again');
 }
 
-/** What was published before the version was first published: going back twice leads two versions back. */
+/** What readers saw before the version was last published: going back twice leads two versions back. */
 function previousOf(history: readonly Pointer[], version: string): string | undefined {
-  return history[firstOf(history, version) - 1]?.version;
+  const last = history.findLastIndex((pointer) => pointer.version === version && pointer.reason === 'publish');
+  return history.slice(0, Math.max(0, last)).findLast((pointer) => pointer.version !== version)?.version;
 }
 
 /** Whether readers were led from the version to an earlier one when they saw it last. */

@@ -5,6 +5,7 @@ import { INDEX_LIMITS } from './index-limits';
 import { checkRecordSchema, type JsonSchema } from './json-schema';
 import { lastEmbed, leastHistory, retrievedFields } from './pipeline-defaults';
 import { pipelineShape } from './pipeline-shape';
+import { checkUniqueIds } from './unique-ids';
 import { type StageContract, sourceSchema, stageContracts } from './stage-contracts';
 import { checkRules } from './validate-rules';
 
@@ -148,11 +149,8 @@ function checkMonitors(
   mustBeGiven(monitors?.fields, 'monitors.fields', contracts, faults);
 }
 
-function checkRetrieval(
-  { stages, retrieval }: PipelineDefinition,
-  contracts: readonly StageContract[],
-  faults: Fault[],
-): void {
+function checkRetrieval(pipeline: PipelineDefinition, contracts: readonly StageContract[], faults: Fault[]): void {
+  const { stages, retrieval } = pipeline;
   if (!retrieval) return;
   const embed = lastEmbed(stages);
   if (!embed) faults.push({ path: 'retrieval', message: 'needs an embed stage, whose vectors it indexes' });
@@ -169,6 +167,7 @@ function checkRetrieval(
   report('retrieval', mismatches(contracts.at(-1)!.output, needed), faults, ({ given, reason }) => {
     return `needs id and embedding of each record; the last stage's output${given}: ${reason}`;
   });
+  checkUniqueIds(pipeline, faults);
   mustBeGiven(retrieval.fields, 'retrieval.fields', contracts, faults);
   mustBeKept(retrievedFields(retrieval, contracts.at(-1)!.output), contracts.at(-1)!.output, faults);
   const kept = retrieval.fields ?? Object.keys(contracts.at(-1)!.output.properties ?? {});

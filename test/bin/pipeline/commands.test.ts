@@ -76,17 +76,20 @@ describe('the commands of a pipeline', () => {
     sandbox = new PipelineSandbox(ITEMS);
     sandbox.write('input/a.jsonl', items(['a', 1], ['b', 20], ['c', 3]));
     sandbox.write('input/b.jsonl', items(['a', 4], ['d', 'x'], ['b', 5]));
+    sandbox.write('input/c.jsonl', items(['e', 30], ['f', 2]));
     expect(await runCommand(sandbox.options(), output)).toBe(true);
     expect(printed).toMatch(
-      /read +6 records[^]*published +3\n[^]*check\/input: 1\n[^]*check\/small: 1\n[^]*check\/one-id-each: 1\n/,
+      /read +8 records[^]*published +4\n[^]*check\/input: 1\n[^]*check\/small: 2\n[^]*check\/one-id-each: 1\n/,
     );
     const [first = ''] = /version +(\w{32})/.exec(printed)!.slice(1);
-    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['a', 1], ['c', 3], ['b', 5]));
+    const came = items(['a', 1], ['c', 3], ['b', 5], ['f', 2]);
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(came);
     expect(await text(() => quarantineCommand(undefined, place(), output))).toBe(
       [
         'a.jsonl:17  check/small  n is not at most 10',
         'b.jsonl:0  check/one-id-each  has the key of an earlier record of the version',
         'b.jsonl:17  check/input  n must be integer, is string',
+        'c.jsonl:0  check/small  n is not at most 10',
         '',
       ].join('\n'),
     );
@@ -95,7 +98,7 @@ describe('the commands of a pipeline', () => {
     expect(await redriveCommand(sandbox.options(), output)).toBe(true);
     const [second = ''] = /version +(\w{32}) {2}published/.exec(printed.slice(printed.lastIndexOf('read ')))!.slice(1);
     // The record that was mended has the key of one that is published by now: the earlier publication wins.
-    expect(await text(() => readCommand(sandbox.options(), output))).toBe(items(['a', 1], ['c', 3], ['b', 5]));
+    expect(await text(() => readCommand(sandbox.options(), output))).toBe(came + items(['e', 30]));
     const again = await text(() => quarantineCommand(undefined, place(), output));
     expect(again.match(/check\/\S+/g)).toEqual(['check/one-id-each', 'check/one-id-each', 'check/input']);
 

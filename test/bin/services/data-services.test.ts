@@ -62,7 +62,8 @@ describe('what readers of a pipeline call in a local run', () => {
     for (let sequence = 1; sequence <= 12; sequence++) {
       await files.flip({ sequence, version: `v${sequence}`, reason: 'publish' });
     }
-    const active = { sequence: 1, version: 'v12', index: 'docs-1', reason: 'publish' } as const;
+    const embedding = { model: 'bge-m3', dimensions: 1024, requestDimensions: false };
+    const active = { sequence: 1, version: 'v12', index: 'docs-1', embedding, reason: 'publish' } as const;
     await new FilePointers(join(workspace, 'indexes')).flip(active);
     expect(await versions.current()).toEqual({ sequence: 12, version: 'v12', reason: 'publish' });
     expect(await versions.history()).toEqual(await files.history());

@@ -1,12 +1,16 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { VectorDistance } from '../../../lib/policy';
+import { queryEmbedderOf } from '../../../lambda/data-pipeline/retrieval/embed-queries';
 import { ExactIndexes } from '../../../lambda/data-pipeline/retrieval/exact-indexes';
+import { Retriever } from '../../../lambda/data-pipeline/retrieval/retrieve';
 import { activeIndex, switchIndex, type SwitchPorts } from '../../../lambda/data-pipeline/retrieval/switch-index';
 import { putLines } from '../../../lambda/data-pipeline/running/line-object';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
-import type { Pointer } from '../../../lambda/data-pipeline/storage';
+import { answerService, type BalancerAnswer } from '../../../lambda/data-pipeline/service-call';
+import type { Embedding, Pointer } from '../../../lambda/data-pipeline/storage';
 import { MemoryPointers, MemoryStore } from './memory-store';
 
+const EMBEDDING = { model: 'm', dimensions: 3 };
 const SETTINGS = { leastRecall: 0.9, results: 2, distance: VectorDistance.COSINE, fields: ['uri'], dimensions: 3 };
 
 describe('the exact index', () => {
@@ -39,6 +43,7 @@ describe('the exact index', () => {
       expect((await opened.query([1, 1, 1], 1))[0]).toMatchObject(
         distance === VectorDistance.COSINE ? { id: 'v7', fields: { uri: 'new' } } : {},
       );
+      await expect(opened.query([1, 2], 1)).rejects.toThrow('the query has 2 numbers, where the index has 3');
       await expect(index.put([{ id: 'a', vector: [1], fields: {} }])).rejects.toThrow(
         'the vector of a has 1 numbers, where the index has 3',
       );
@@ -66,7 +71,7 @@ describe('the switch to a new index', () => {
     const shard = { part: await putLines(store, lines) };
     return {
       version: name,
-      manifest: { pipeline: 'p', embedding: { model: 'm', dimensions: 3 }, shards: [shard] } as unknown as Manifest,
+      manifest: { pipeline: 'p', embedding: EMBEDDING, shards: [shard] } as unknown as Manifest,
     };
   }
 
@@ -118,7 +123,7 @@ describe('the switch to a new index', () => {
       const [loser, winner] = order[0] === two ? results : [...results].reverse();
       expect(winner).toMatchObject({ isSwitched: true });
       expect(loser).toEqual({ index: loser!.index, isSwitched: false, missed: [], overtakenBy: '3' });
-      expect(await activeIndex(active)).toEqual({ index: winner!.index, version: '3' });
+      expect(await activeIndex(active)).toEqual({ index: winner!.index, version: '3', embedding: EMBEDDING });
       expect(await ask('car')).toMatchObject({ id: 'car' });
       expect(kept()).toEqual(new Set([winner!.index]));
     }
@@ -158,8 +163,58 @@ describe('the switch to a new index', () => {
     };
     const second = await switchTo('2', ['cat', 'dog'], [], { active: rollingBack });
     expect(second).toMatchObject({ isSwitched: false, overtakenBy: '1' });
-    expect(await activeIndex(active)).toEqual({ index: first.index, version: '1' });
+    expect(await activeIndex(active)).toEqual({ index: first.index, version: '1', embedding: EMBEDDING });
     expect(await ask('cat')).toMatchObject({ id: 'cat' });
     expect(kept()).toEqual(new Set([first.index]));
+  });
+});
+
+describe('a service of retrieval', () => {
+  const WORK = {
+    kind: 'embed' as const,
+    ...{ model: 'new', dimensions: 3, requestDimensions: true, field: 'text', context: [] },
+    ...{ batchSize: 1, parallelCalls: 1, attempts: 1 },
+  };
+  const asked: object[] = [];
+  /** Each model gives vectors of as many numbers as its name has letters. */
+  const embed = queryEmbedderOf(WORK, ({ model, dimensions, requestDimensions }) => (texts) => {
+    asked.push({ model, dimensions, requestDimensions });
+    return Promise.resolve(texts.map(() => [...model].map(() => 1)));
+  });
+
+  async function served(embedding: Embedding | undefined) {
+    const [indexes, active] = [new ExactIndexes(new MemoryStore()), new MemoryPointers()];
+    const built = await indexes.create('i', { dimensions: 4, distance: VectorDistance.COSINE });
+    await built.put([{ id: 'a', vector: [1, 1, 1, 1], fields: {} }]);
+    await built.seal();
+    await active.flip({ sequence: 1, version: 'v', index: 'i', ...(embedding && { embedding }), reason: 'publish' });
+    const retriever = new Retriever('p', 1, { active, indexes, embed, now: () => 0 });
+    const event = { requestContext: { elb: {} }, httpMethod: 'POST', path: '/', body: '{"query":"x"}' };
+    const failures: string[] = [];
+    const { statusCode, body } = (await answerService(
+      event,
+      (request) => retriever.retrieve(request),
+      (error) => failures.push(String(error)),
+    )) as BalancerAnswer;
+    return { statusCode, body: JSON.parse(body) as object, failures };
+  }
+
+  it('asks the index by what its vectors were made with, whatever the definition says by now', async () => {
+    const embedding = { model: 'gone', dimensions: 4, requestDimensions: false };
+    const match = { id: 'a', distance: expect.closeTo(0), fields: {} };
+    expect(await served(embedding)).toMatchObject({ statusCode: 200, body: { version: 'v', matches: [match] } });
+    expect(asked.at(-1)).toEqual(embedding);
+  });
+
+  it('refuses where the model gives vectors of another length, or nobody knows which it was', async () => {
+    const error = { error: { type: 'server_error', message: 'the service cannot answer now' } };
+    expect(await served({ model: 'other', dimensions: 4 })).toMatchObject({
+      ...{ statusCode: 503, body: error },
+      failures: ['Error: other gives a query 5 numbers, where the index has 4'],
+    });
+    expect(await served(undefined)).toMatchObject({
+      ...{ statusCode: 503, body: error },
+      failures: ['Error: the query has 3 numbers, where the index has 4'],
+    });
   });
 });

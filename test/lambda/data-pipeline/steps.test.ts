@@ -8,6 +8,8 @@ import { linesOfObject } from '../../../lambda/data-pipeline/running/line-object
 import type { QuarantineEntry } from '../../../lambda/data-pipeline/running/shard-output';
 import { manifestOf } from '../../../lambda/data-pipeline/running/staging';
 import { PipelineSteps, type RunFiles } from '../../../lambda/data-pipeline/running/steps';
+import type { RunRequest } from '../../../lambda/data-pipeline/running/run-request';
+import type { WorkPorts } from '../../../lambda/data-pipeline/stages/bundled';
 import type { Manifest } from '../../../lambda/data-pipeline/versions/manifest';
 import { rollBack } from '../../../lambda/data-pipeline/versions/publish';
 import { MemoryFiles, MemoryPointers, MemorySpill, MemoryStore } from './memory-store';
@@ -57,25 +59,25 @@ describe('the steps of a run', () => {
     ports = { store: new MemoryStore(), pointers: new MemoryPointers() };
   });
 
-  const stepsOf = (definition: PipelineDefinition = ITEMS, spill = new MemorySpill()) =>
+  const stepsOf = (definition: PipelineDefinition = ITEMS, work: WorkPorts = {}, spill = new MemorySpill()) =>
     new PipelineSteps({
       active: new MemoryPointers(),
-      ...{ ...ports, pipeline: resolvePipeline(definition), spill, work: {}, code: 'test' },
+      ...{ ...ports, pipeline: resolvePipeline(definition), spill, work, code: 'test' },
       references: () => Promise.resolve({ sets: new Map(), digests: [] }),
       golden: () => Promise.resolve([]),
       shardLimits: { bytes: 11, files: 10 },
     });
 
-  async function planned(steps: PipelineSteps, files: RunFiles) {
-    const plan = await steps.plan({}, files);
+  async function planned(steps: PipelineSteps, files: RunFiles, request: RunRequest = {}) {
+    const plan = await steps.plan(request, files);
     const lines = ports.store.objects.get(plan.plan)!.toString().trim().split('\n');
     return { ...plan, plans: lines.map((line) => JSON.parse(line) as ShardPlan) };
   }
 
-  async function audited(steps: PipelineSteps, files: RunFiles) {
-    const { run, sequence, plans } = await planned(steps, files);
+  async function audited(steps: PipelineSteps, files: RunFiles, request: RunRequest = {}) {
+    const { run, sequence, plans } = await planned(steps, files, request);
     await steps.shards(run, plans, files);
-    return { run, sequence, version: (await steps.audit(run)).version };
+    return { run, sequence, ...(await steps.audit(run)) };
   }
 
   const ONE = landed({ 'a.jsonl': '{"id":"a"}\n{"id":"b"}\n' });
@@ -99,7 +101,7 @@ describe('the steps of a run', () => {
   });
 
   it('audits again after a failure, in the same process, without taking a record for a duplicate of itself', async () => {
-    const steps = stepsOf(ITEMS, new FailingOnce(1));
+    const steps = stepsOf(ITEMS, {}, new FailingOnce(1));
     const { run, plans } = await planned(steps, ONE);
     expect(plans.length).toBeGreaterThan(1);
     await steps.shards(run, plans, ONE);
@@ -243,7 +245,7 @@ describe('the steps of a run', () => {
 
       const lenient = stepsOf({
         ...{ ...ITEMS, mostFaultRate: 0.9 },
-        stages: [{ ...ITEMS.stages[0]!, input: { type: 'object' }, rules: [] }],
+        stages: [{ ...ITEMS.stages[0]!, input: { type: 'object' } }],
       });
       const again = await lenient.plan({ redrive: version }, unclean);
       expect(again.shards).toBe(1);
@@ -341,5 +343,44 @@ describe('the steps of a run', () => {
     const embed = { name: 'embed', work: { embed: { model: 'm', dimensions: 2 } } };
     const legs = legsOf(resolvePipeline({ ...ITEMS, retrieval: {}, stages: [ITEMS.stages[0]!, job, embed] }));
     expect(legs.map(({ retrieval }) => retrieval?.dimensions)).toEqual([undefined, 2]);
+  });
+
+  it('find what another has published that was at work on the same run, whichever step they come to', async () => {
+    const steps = stepsOf();
+    const other = await planned(steps, ONE);
+    const { run, sequence, version } = await audited(steps, ONE);
+    expect(other.run).toBe(run);
+    await steps.publish(run, sequence);
+    await steps.tidy(run);
+    expect(await steps.shards(run, other.plans, ONE)).toEqual({ read: 0, seconds: {} });
+    expect(await steps.audit(run)).toMatchObject({ version, isHeld: false, faultRate: 0, counts: { published: 2 } });
+    expect(await steps.publish(run, other.sequence)).toEqual({ outcome: 'unchanged', version });
+    for (const step of [steps.shards('0'.repeat(32), other.plans, ONE), steps.audit('0'.repeat(32))]) {
+      await expect(step).rejects.toThrow(`there is no run ${'0'.repeat(32)}`);
+    }
+  });
+
+  it('run records again, each time that a redrive is started, that were at fault for what no definition says', async () => {
+    let isDown = true;
+    const work: WorkPorts = {
+      function: () => (records) => {
+        const isRefused = (id: unknown) => isDown && id === 'b';
+        const results = records.map((record) => (isRefused(record.id) ? { fault: 'down' } : { records: [record] }));
+        return Promise.resolve({ results });
+      },
+    };
+    const object = { type: 'object' };
+    const ask = { name: 'ask', work: { function: { name: 'ask' } }, input: object, output: object };
+    const steps = stepsOf({ ...ITEMS, stages: [ask] }, work);
+    const { run, sequence, version } = await audited(steps, ONE);
+    await steps.publish(run, sequence);
+    const held = { isHeld: true, held: `nothing came through that version ${version} lacks` };
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject(held);
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject(held);
+    isDown = false;
+    expect(await audited(steps, ONE, { redrive: version })).toMatchObject({
+      isHeld: false,
+      counts: { read: 2, published: 2, quarantined: 0 },
+    });
   });
 });

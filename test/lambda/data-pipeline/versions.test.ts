@@ -97,6 +97,18 @@ describe('versions', () => {
     ]);
   });
 
+  it('can be gone back to where one of them was published again, and where others are gone', async () => {
+    const [one, two] = await publishAll('one', 'two', 'one');
+    expect(await rollBack(undefined, ports)).toBe(two);
+    const [three, four] = await publishAll('three', 'four');
+    await ports.store.delete(`versions/${three}.json`);
+    await expect(rollBack(three, ports)).rejects.toThrow(
+      `cannot go back to ${three}; earlier versions: ${one}, ${two}`,
+    );
+    expect((await ports.pointers.current())!.version).toBe(four);
+    expect(await rollBack(undefined, ports)).toBe(two);
+  });
+
   it('beyond retention are deleted with what no other version refers to', async () => {
     const [one, two, three] = await publishAll('one', 'two', 'three');
     await ports.store.put(

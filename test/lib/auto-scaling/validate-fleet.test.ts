@@ -111,7 +111,7 @@ describe('a GPU fleet', () => {
     ],
     [{ modelServer: { ...MODEL, weightsPrefix: 'qwen/' } }, 'modelServer.weightsPrefix goes with weightsBucket'],
     [{ modelServer: {} as GpuFleetProps['modelServer'] }, 'modelServer.model is required: the model that'],
-    [{ modelServer: undefined as unknown as GpuFleetProps['modelServer'] }, 'modelServer.model is required: the model'],
+    [{ modelServer: undefined }, 'modelServer.model is required: the model'],
     [{ instanceTypes: [] }, 'instanceTypes must list at least one type'],
     [{ modelServer: { model: ' ' } }, 'modelServer.model and servedModelNames must not be empty'],
   ])('refuses %j', (props, message) => {

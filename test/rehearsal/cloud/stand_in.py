@@ -33,7 +33,9 @@ class StandIn(CloudFormationModel):
         return cls(resource_name)
 
     def get_cfn_attribute(self, attribute_name):
-        return f"{self.physical_resource_id}.{attribute_name}"
+        value = f"{self.physical_resource_id}.{attribute_name}"
+        # Policies are held to the form of what they name.
+        return f"arn:aws:rehearsal:::{value}" if attribute_name.endswith("Arn") else value
 
     def delete(self, account_id, region_name):
         pass

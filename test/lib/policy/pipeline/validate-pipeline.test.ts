@@ -22,6 +22,8 @@ const ORDERS = {
   references: [{ name: 'countries', file: 'countries.csv', field: 'code' }],
 };
 
+const NOTE = { name: 'embed', work: { embed: { model: 'm', dimensions: 8, field: 'id', context: [] } } };
+
 const DOCUMENTS = {
   name: 'handbook',
   source: { format: 'document' },
@@ -235,6 +237,16 @@ describe('a pipeline definition', () => {
       'retrieval.fields[0]: must have a name of at most 63 characters',
     ],
     [
+      'retrieval by ids that may come twice',
+      { ...ORDERS, stages: [...ORDERS.stages, NOTE], retrieval: {} },
+      'retrieval: needs the rule { "name": "one-id-each", "unique": ["id"] } in stages[0] ("clean"), which gives the ids, or in one after it: of records that share an id an index keeps one, and the others would be lost',
+    ],
+    [
+      'retrieval by ids that a stage makes after those that are unique',
+      { ...DOCUMENTS, stages: [...DOCUMENTS.stages, { name: 'normal', work: { normalise: { fields: ['id'] } } }] },
+      'retrieval: needs the rule { "name": "one-id-each", "unique": ["id"] } in stages[5] ("normal")',
+    ],
+    [
       'a path out of its directory',
       { ...ORDERS, references: [{ name: 'x', file: '../x', field: 'y' }] },
       'references[0].file: must be a path of at most 512 characters below a directory',
@@ -247,6 +259,18 @@ describe('a pipeline definition', () => {
     ['an unknown field', { ...ORDERS, stagez: [] }, 'stagez: is not a known field; write one of name, source, stages'],
   ])('is refused with %s', (_, definition, message) => {
     expect(faults(definition).some((fault) => fault.startsWith(message)) || faults(definition)).toBe(true);
+  });
+
+  it('may be searched by ids that a rule says are unique, after the last stage that gives them', () => {
+    const unique = { rules: [{ name: 'one-id-each', unique: ['id'] }] };
+    const order = { ...ORDER, properties: { ...ORDER.properties, id: { type: 'string', minLength: 1 } } };
+    const clean = { ...ORDERS.stages[0], input: order, output: order };
+    expect(faults({ ...ORDERS, stages: [{ ...clean, ...unique }, NOTE], retrieval: {} })).toEqual([]);
+    expect(faults({ ...ORDERS, stages: [clean, { ...NOTE, ...unique }], retrieval: {} })).toEqual([]);
+    const again = { ...clean, name: 'again' };
+    expect(faults({ ...ORDERS, stages: [{ ...clean, ...unique }, again, NOTE], retrieval: {} })).toHaveLength(1);
+    const both = { name: 'both', unique: ['id', 'amount'] };
+    expect(faults({ ...ORDERS, stages: [{ ...clean, rules: [both] }, NOTE], retrieval: {} })).toHaveLength(1);
   });
 
   it('is read from a file, and every fault is told at once', () => {
