@@ -1,3 +1,4 @@
+import { repeatsVersion } from '../../lib/policy/fleet-backends';
 import { type InferencePolicy, ModelKind } from '../../lib/policy';
 import { UserError } from '../user-error';
 import { DEMONSTRATION_PACE, startModelStub } from './model-stub';
@@ -34,8 +35,7 @@ export async function serveBackends(
     throw new UserError(`--backend ${unknown}: the policy has no such backend, only ${names.join(', ')}`);
   }
   for (const [name, address] of Object.entries(given)) {
-    if (policy.backends.some((each) => each.name === name && each.path !== undefined)) continue;
-    if (/\/v1\/?$/.test(address)) {
+    if (repeatsVersion(address, policy.backends.find((each) => each.name === name)?.path)) {
       throw new UserError(`--backend ${name}=${address}: leave /v1 out, which each call begins with`);
     }
   }

@@ -1,3 +1,4 @@
+import { repeatsVersion } from './fleet-backends';
 import { type Fault, isRecord, show } from './fields';
 import { BreakerWindowKind } from './backend';
 import { ModelKind } from './model';
@@ -117,8 +118,7 @@ function checkBackend(entry: Record<string, unknown>, path: string, faults: Faul
       });
     }
   }
-  // Every OpenAI client's base URL ends so, and every call would then go to /v1/v1/….
-  if (typeof entry.url === 'string' && entry.path === undefined && /\/v1\/?$/.test(entry.url)) {
+  if (typeof entry.url === 'string' && repeatsVersion(entry.url, entry.path as string | undefined)) {
     faults.push({
       path: `${path}.url`,
       message: `must end before /v1, which each call begins with, got ${show(entry.url)}: leave /v1 out`,
